@@ -1,0 +1,21 @@
+# Options and flags that every target shares.
+option(BITNET_BENCH "Build the microbenchmarks (Google Benchmark)" OFF)
+option(BITNET_FUZZ "Build the fuzz targets (needs clang)" OFF)
+set(BITNET_SANITIZE "" CACHE STRING "Sanitizers for every target, e.g. address,undefined or thread")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+# -ffp-contract=off: a compiler must never fuse a multiply and an add by itself. Where results are fused, the
+# source says std::fma, so that every kernel table and compiler rounds alike (docs/ARCHITECTURE.md, decision 8).
+add_compile_options(-Wall -Wextra -ffp-contract=off)
+if(BITNET_SANITIZE)
+  add_compile_options(-fsanitize=${BITNET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${BITNET_SANITIZE})
+endif()

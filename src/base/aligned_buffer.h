@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+namespace bitnet {
+
+/// Owns bytes that start on a cache line. Buffers of 4 MiB and more come straight from the operating system,
+/// zeroed, aligned to 2 MiB and with huge pages asked for; their pages cost nothing until they are first touched.
+/// Smaller ones are zeroed too. Move-only.
+class AlignedBuffer {
+ public:
+  static constexpr std::size_t kAlignment = 64;
+
+  AlignedBuffer() = default;
+  /// Throws Error(limit) when the memory cannot be had.
+  explicit AlignedBuffer(std::size_t bytes);
+
+  [[nodiscard]] std::byte* data() const noexcept { return data_.get(); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  template <typename T>
+  [[nodiscard]] T* as() const noexcept {
+    return reinterpret_cast<T*>(data_.get());
+  }
+
+ private:
+  struct Release {
+    std::size_t mapped;  ///< bytes to unmap; 0: allocated on the heap
+    Release() noexcept : mapped(0) {}
+    explicit Release(std::size_t bytes) noexcept : mapped(bytes) {}
+    void operator()(std::byte* data) const noexcept;
+  };
+  std::unique_ptr<std::byte, Release> data_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace bitnet

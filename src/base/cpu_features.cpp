@@ -1,0 +1,53 @@
+#include "base/cpu_features.h"
+
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
+namespace bitnet {
+
+CpuFeatures detect_cpu_features() {
+  CpuFeatures found = 0;
+#if defined(__x86_64__)
+  // __builtin_cpu_supports also asks the operating system (XGETBV) whether the wide registers are saved.
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2")) found |= kAvx2;
+  if (__builtin_cpu_supports("fma")) found |= kFma;
+  if (__builtin_cpu_supports("f16c")) found |= kF16c;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl")) {
+    found |= kAvx512;
+  }
+  if (__builtin_cpu_supports("avx512vnni")) found |= kAvx512Vnni;
+#elif defined(__aarch64__)
+  constexpr unsigned long kHwcapAsimd = 1UL << 1;
+  constexpr unsigned long kHwcapAsimdDp = 1UL << 20;
+  const unsigned long hwcap = getauxval(AT_HWCAP);
+  if ((hwcap & kHwcapAsimd) != 0) found |= kNeon;
+  if ((hwcap & kHwcapAsimdDp) != 0) found |= kDotProd;
+#endif
+  return found;
+}
+
+std::string describe(CpuFeatures features) {
+  struct Name {
+    CpuFeature bit;
+    const char* text;
+  };
+  static constexpr Name kNames[] = {{kAvx2, "avx2"},
+                                    {kFma, "fma"},
+                                    {kF16c, "f16c"},
+                                    {kAvx512, "avx512f/bw/dq/vl"},
+                                    {kAvx512Vnni, "avx512_vnni"},
+                                    {kNeon, "neon"},
+                                    {kDotProd, "dotprod"}};
+  std::string text;
+  for (const Name& name : kNames) {
+    if ((features & name.bit) == 0) continue;
+    if (!text.empty()) text += ", ";
+    text += name.text;
+  }
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace bitnet

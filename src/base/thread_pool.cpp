@@ -1,0 +1,93 @@
+#include "base/thread_pool.h"
+
+#include <algorithm>
+
+#include "base/fail.h"
+
+namespace bitnet {
+namespace {
+
+// About 50 microseconds: longer than the gap between two ops of one token, shorter than a scheduler's time slice.
+constexpr int kSpins = 4000;
+
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  if (threads < 1 || threads > 1024) fail(ErrorKind::invalid_argument, "threads is {}; expected 1 to 1024", threads);
+  // Spinning while another thread of ours waits for the same core only delays that thread.
+  const bool own_cores = threads <= static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  spins_ = own_cores ? kSpins : 0;
+  workers_.reserve(static_cast<std::size_t>(threads - 1));
+  for (int part = 1; part < threads; ++part) workers_.emplace_back([this, part] { work(part); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true, std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(PartTask task) {
+  failure_ = nullptr;
+  if (!workers_.empty()) {
+    task_ = &task;
+    running_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+  }
+  call(task, 0);
+  for (int spin = 0;;) {
+    const int left = running_.load(std::memory_order_acquire);
+    if (left == 0) break;
+    if (++spin < spins_) {
+      relax();
+    } else {
+      running_.wait(left, std::memory_order_acquire);
+    }
+  }
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void ThreadPool::work(int part) {
+  std::uint32_t seen = 0;
+  for (;;) {
+    for (int spin = 0; generation_.load(std::memory_order_acquire) == seen;) {
+      if (++spin < spins_) {
+        relax();
+      } else {
+        generation_.wait(seen, std::memory_order_acquire);
+      }
+    }
+    ++seen;
+    if (stop_.load(std::memory_order_relaxed)) return;
+    call(*task_, part);
+    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+  }
+}
+
+void ThreadPool::call(const PartTask& task, int part) noexcept {
+  try {
+    task(part, size());
+  } catch (...) {
+    const std::lock_guard lock(failure_mutex_);
+    if (!failure_) failure_ = std::current_exception();
+  }
+}
+
+PartRange part_range(std::int64_t count, int part, int parts, std::int64_t grain) {
+  const std::int64_t grains = (count + grain - 1) / grain;
+  const std::int64_t begin = grains * part / parts * grain;
+  const std::int64_t end = grains * (part + 1) / parts * grain;
+  return {std::min(begin, count), std::min(end, count)};
+}
+
+}  // namespace bitnet

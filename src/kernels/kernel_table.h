@@ -1,0 +1,113 @@
+#pragma once
+/// The contract between the CPU backend and an instruction set: a table of functions over raw pointers.
+///
+/// kernels/scalar defines the right answer of every entry, bit for bit; each other table must give the same bits.
+/// Reductions over floats have one order everywhere, written beside each entry. "16 lanes" means: lane l adds the
+/// elements l, l + 16, l + 32 … one after the other with fused multiply-add, starting from +0, the input being padded
+/// with +0 to a multiple of 16; then the lanes fold in halves: l += l + 8, l += l + 4, l += l + 2, l += l + 1.
+/// "sequential" means element 0, 1, 2 … one after the other with fused multiply-add.
+///
+/// No entry allocates, throws, locks or reads global state. All may run concurrently on disjoint outputs.
+/// Pointers need no alignment beyond their type's, but 64 bytes is fastest. Sizes of 0 are allowed everywhere.
+
+#include <cstdint>
+
+#include "base/cpu_features.h"
+
+namespace bitnet::kernels {
+
+/// One ternary matrix in the layout of pack/ternary_layout.h.
+struct TernaryMatrix {
+  const std::uint8_t* codes;  ///< [rows, blocks * 64]
+  std::int64_t rows;          ///< output features
+  std::int64_t blocks;        ///< 256-weight blocks in a row
+};
+
+/// Quantized activations of a few tokens.
+struct Int8Rows {
+  const std::int8_t* data;         ///< [count, stride]; each row zero from its true length up to blocks * 256
+  std::int64_t stride;             ///< bytes from row to row, at least blocks * 256
+  const std::int32_t* slice_sums;  ///< [count, slice_stride]; sum of each 64 values of a row
+  std::int64_t slice_stride;       ///< elements from row to row, at least blocks * 4
+  std::int64_t count;              ///< tokens
+};
+
+/// How a head or embedding row is stored.
+enum class DenseType : std::uint8_t { f32, f16, bf16 };
+inline constexpr int kDenseTypes = 3;
+
+/// How keys and values are stored.
+enum class KvType : std::uint8_t { f32, f16 };
+inline constexpr int kKvTypes = 2;
+/// Tokens in one block of the KV cache; a multiple of 16, so that a token's lane does not depend on its block.
+inline constexpr std::int64_t kKvBlockTokens = 32;
+
+enum class Activation : std::uint8_t { relu2, silu, gelu, gelu_tanh };
+inline constexpr int kActivations = 4;
+
+struct KernelTable {
+  const char* name;      ///< as in BITNET_KERNELS: "scalar", "avx2", "avx512_vnni", "neon"
+  CpuFeatures required;  ///< every bit must be present
+
+  /// sums[t * sums_stride + (r - row_begin)] = Σ_k T[r, k] · x[t, k] for rows row_begin ≤ r < row_end. Exact.
+  /// |T·x| ≤ 128 · in, so `in` up to 2^24 fits.
+  void (*ternary_gemm)(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
+                       std::int32_t* sums, std::int64_t sums_stride);
+
+  /// The same with one sum for each group of `group_slices` · 64 inputs (the last group of a row may be shorter):
+  /// sums[(t * rows + (r - row_begin)) * groups + g], rows = row_end - row_begin, groups = ceil(blocks * 4 /
+  /// group_slices).
+  void (*ternary_gemm_grouped)(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
+                               std::int64_t group_slices, std::int32_t* sums);
+
+  /// Per-token int8 quantization (BitNet b1.58, section 2; numerics.md): t = max(max|x|, 1e-5),
+  /// s = (1 / t) · 127 in float32 (two roundings, as the reference), q = clamp(round_half_even(x · s), -128, 127).
+  /// Writes q[0 .. padded) with zeros after n, sums of each 64, and returns s. padded is a multiple of 64.
+  /// NaN quantizes to 0; a row that holds an infinity gets s = 0 and q = 0 (NaN · 0 included).
+  float (*quantize_activations)(const float* x, std::int64_t n, std::int64_t padded, std::int8_t* q,
+                                std::int32_t* slice_sums);
+
+  /// y = (x / sqrt(Σ x² / n + eps)) · w, computed as x · (1 / sqrt(…)) and then · w; Σ in 16 lanes. w may be null
+  /// (no weight). y may be x.
+  void (*rms_norm)(const float* x, const float* w, float eps, std::int64_t n, float* y);
+
+  /// y[i] = activation(x[i]); y may be x. relu2: max(x, 0)²; silu: x / (1 + exp(-x)) with exp of the scalar table.
+  /// gelu and gelu_tanh may be the scalar function in every table.
+  void (*activate[kActivations])(const float* x, std::int64_t n, float* y);
+  /// y[i] = activation(gate[i]) · up[i]; y may be gate or up.
+  void (*activate_gated[kActivations])(const float* gate, const float* up, std::int64_t n, float* y);
+
+  /// Rotates the heads of one token in place: half rotation, pairs (i, i + head_dim / 2).
+  /// x: [heads, head_dim]; cos, sin: [head_dim / 2]. x1' = x1 · c - x2 · s, x2' = x2 · c + x1 · s, each product
+  /// rounded before the sum (no fusing, as the reference).
+  void (*rope)(float* x, std::int64_t heads, std::int64_t head_dim, const float* cos, const float* sin);
+
+  /// Writes one token's key head into a block whose layout is [head_dim, kKvBlockTokens] (transposed, so that a
+  /// vector holds one dimension of many tokens).
+  void (*store_key[kKvTypes])(const float* key, std::int64_t head_dim, std::int64_t slot, void* block);
+  /// Writes one token's value head into a block whose layout is [kKvBlockTokens, value_stride].
+  void (*store_value[kKvTypes])(const float* value, std::int64_t head_dim, std::int64_t slot, std::int64_t value_stride,
+                                void* block);
+
+  /// scores[h * scores_stride + j] = scale · Σ_d q[h, d] · K[d, j] for all kKvBlockTokens j of one key block;
+  /// sequential over d. q: [heads, q_stride].
+  void (*attention_scores[kKvTypes])(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
+                                     std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride);
+  /// In place: x[i] = exp(x[i] - max) / Σ exp; Σ in 16 lanes. n ≥ 1.
+  void (*softmax)(float* x, std::int64_t n);
+  /// out[h, d] += Σ_j p[h * p_stride + j] · V[j, d] over the first `tokens` of one value block; sequential over j,
+  /// going on from what `out` holds. out: [heads, out_stride].
+  void (*attention_values[kKvTypes])(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
+                                     std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
+                                     std::int64_t out_stride);
+
+  /// y[t * y_stride + (r - row_begin)] = Σ_k w[r, k] · x[t, k] in 16 lanes, for row_begin ≤ r < row_end.
+  /// w: [rows, in] of the DenseType, row after row; x: [tokens, x_stride].
+  void (*dense_gemm[kDenseTypes])(const void* w, std::int64_t in, std::int64_t row_begin, std::int64_t row_end,
+                                  const float* x, std::int64_t x_stride, std::int64_t tokens, float* y,
+                                  std::int64_t y_stride);
+  /// y[i] = float(row[i]): an embedding row.
+  void (*to_float[kDenseTypes])(const void* row, std::int64_t n, float* y);
+};
+
+}  // namespace bitnet::kernels

@@ -1,0 +1,23 @@
+#pragma once
+/// The layout that every kernel table reads: "K-interleaved blocks".
+///
+/// A row of `in` ternary weights is cut into blocks of 256, the last one padded with zeros (code 1). A block is 64
+/// bytes; byte j holds the weights j, 64 + j, 128 + j and 192 + j of the block at bits 0-1, 2-3, 4-5 and 6-7, as
+/// code = weight + 1 (0, 1, 2; 3 never occurs). So one 64-byte load gives, by three shifts, four vectors that line up
+/// with 64 consecutive activations each. Rows follow one another without gaps. docs/formats/prepared-ternary.md.
+
+#include <cstdint>
+
+namespace bitnet::pack {
+
+inline constexpr std::int64_t kBlockWeights = 256;
+inline constexpr std::int64_t kBlockBytes = 64;
+/// Activations that one shift of a block covers; group scales span multiples of it.
+inline constexpr std::int64_t kSliceWeights = 64;
+
+[[nodiscard]] constexpr std::int64_t block_count(std::int64_t in) { return (in + kBlockWeights - 1) / kBlockWeights; }
+[[nodiscard]] constexpr std::int64_t row_bytes(std::int64_t in) { return block_count(in) * kBlockBytes; }
+/// `in` rounded up to whole blocks: the length of an activation row that a kernel may read.
+[[nodiscard]] constexpr std::int64_t padded_length(std::int64_t in) { return block_count(in) * kBlockWeights; }
+
+}  // namespace bitnet::pack
