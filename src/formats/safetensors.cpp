@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "base/fail.h"
-#include "formats/quote_name.h"
+#include "base/quote_name.h"
 
 namespace bitnet::formats {
 namespace {

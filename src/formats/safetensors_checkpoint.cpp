@@ -6,7 +6,7 @@
 
 #include "base/fail.h"
 #include "base/text_file.h"
-#include "formats/quote_name.h"
+#include "base/quote_name.h"
 #include "formats/safetensors.h"
 
 namespace bitnet::formats {

@@ -4,7 +4,7 @@
 #include "base/atomic_file.h"
 #include "base/fail.h"
 #include "base/json.h"
-#include "formats/quote_name.h"
+#include "base/quote_name.h"
 #include "formats/safetensors.h"
 
 namespace bitnet::formats {

@@ -1,6 +1,6 @@
-#include "formats/quote_name.h"
+#include "base/quote_name.h"
 
-namespace bitnet::formats {
+namespace bitnet {
 
 std::string quote_name(std::string_view name) {
   constexpr std::size_t kMaxBytes = 128;
@@ -17,4 +17,4 @@ std::string quote_name(std::string_view name) {
   return text + (length < name.size() ? "…\"" : "\"");
 }
 
-}  // namespace bitnet::formats
+}  // namespace bitnet
