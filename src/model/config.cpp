@@ -2,12 +2,10 @@
 
 #include "base/text_file.h"
 #include "bitnet/model_config.h"
-#include "model/config_reader.h"
+#include "base/json_reader.h"
 
 namespace bitnet {
 namespace {
-
-using model::ConfigReader;
 
 constexpr std::int64_t kMaxDimension = std::int64_t{1} << 24;  // an int32 sum of int8 · ternary products stays exact
 
@@ -42,7 +40,7 @@ std::string list_names(const Entries& entries) {
   return text;
 }
 
-const Architecture& find_architecture(const ConfigReader& in) {
+const Architecture& find_architecture(const JsonReader& in) {
   const Json* names = in.find("architectures");
   if (names == nullptr || !names->is_array() || names->empty() || !names->front().is_string()) {
     fail(ErrorKind::corrupt, "{}: architectures is missing; expected a list with one name", in.source());
@@ -55,7 +53,7 @@ const Architecture& find_architecture(const ConfigReader& in) {
        list_names(kArchitectures));
 }
 
-HiddenAct find_act(const ConfigReader& in, std::string_view otherwise) {
+HiddenAct find_act(const JsonReader& in, std::string_view otherwise) {
   const std::string name = in.string_or("hidden_act", otherwise);
   if (name.empty()) fail(ErrorKind::corrupt, "{}: hidden_act is missing", in.source());
   for (const ActName& known : kActs) {
@@ -65,13 +63,13 @@ HiddenAct find_act(const ConfigReader& in, std::string_view otherwise) {
        list_names(kActs));
 }
 
-void read_rope(const ConfigReader& in, ModelConfig& config) {
+void read_rope(const JsonReader& in, ModelConfig& config) {
   config.rope_theta = in.number_or("rope_theta", 10000.0, 1.0, 1e12);
   const bool nested = in.find("rope_parameters") != nullptr;  // newer files keep theta and scaling together
   const Json* scaling = nested ? in.find("rope_parameters") : in.find("rope_scaling");
   if (scaling == nullptr) return;
   if (!scaling->is_object()) in.bad(nested ? "rope_parameters" : "rope_scaling", *scaling, "an object or null");
-  const ConfigReader rope(*scaling, in.source(), nested ? "rope_parameters." : "rope_scaling.");
+  const JsonReader rope(*scaling, in.source(), nested ? "rope_parameters." : "rope_scaling.");
   config.rope_theta = rope.number_or("rope_theta", config.rope_theta, 1.0, 1e12);
   if (rope.number_or("partial_rotary_factor", 1.0, 0.0, 1.0) != 1.0) {
     fail(ErrorKind::unsupported, "{}: partial_rotary_factor other than 1 is not supported", in.source());
@@ -98,7 +96,7 @@ void read_rope(const ConfigReader& in, ModelConfig& config) {
   out.factor = rope.number_or("factor", 1.0, 1e-6, 1e6);
 }
 
-void read_quantization(const ConfigReader& in, const Architecture& architecture, ModelConfig& config) {
+void read_quantization(const JsonReader& in, const Architecture& architecture, ModelConfig& config) {
   QuantizationConfig& out = config.quantization;
   out.modules_to_not_convert = {"lm_head"};
   if (in.find("weight_bits") != nullptr) {  // 1bitLLM: float weights, made ternary when loaded
@@ -124,7 +122,7 @@ void read_quantization(const ConfigReader& in, const Architecture& architecture,
          in.source());
   }
   if (!object->is_object()) in.bad("quantization_config", *object, "an object");
-  const ConfigReader q(*object, in.source(), "quantization_config.");
+  const JsonReader q(*object, in.source(), "quantization_config.");
   if (const std::string method = q.string_or("quant_method", ""); method != "bitnet") {
     fail(ErrorKind::unsupported, "{}: quant_method \"{}\" is not supported; supported is \"bitnet\"", in.source(), method);
   }
@@ -156,7 +154,7 @@ void read_quantization(const ConfigReader& in, const Architecture& architecture,
   }
 }
 
-void read_tokens(const ConfigReader& in, ModelConfig& config) {
+void read_tokens(const JsonReader& in, ModelConfig& config) {
   const auto id = [&](std::string_view key) -> std::optional<std::int32_t> {
     const Json* value = in.find(key);
     // Some files use -1 for "none".
@@ -179,7 +177,7 @@ void read_tokens(const ConfigReader& in, ModelConfig& config) {
   }
 }
 
-void read_shape(const ConfigReader& in, ModelConfig& c) {
+void read_shape(const JsonReader& in, ModelConfig& c) {
   c.hidden_size = in.integer("hidden_size", 1, kMaxDimension);
   c.intermediate_size = in.integer("intermediate_size", 1, kMaxDimension);
   c.num_hidden_layers = in.integer("num_hidden_layers", 1, 100000);
@@ -210,7 +208,7 @@ void read_shape(const ConfigReader& in, ModelConfig& c) {
 ModelConfig ModelConfig::from_json(std::string_view json, std::string_view source) {
   const Json object = parse_json(json, source);
   if (!object.is_object()) fail(ErrorKind::corrupt, "{}: expected a JSON object", source);
-  const ConfigReader in(object, source, "");
+  const JsonReader in(object, source, "");
   const Architecture& architecture = find_architecture(in);
   ModelConfig config;
   config.architecture = std::string(architecture.name);

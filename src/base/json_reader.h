@@ -6,12 +6,12 @@
 #include "base/fail.h"
 #include "base/json.h"
 
-namespace bitnet::model {
+namespace bitnet {
 
 /// Typed access to a foreign JSON object; errors name the source and the field.
-class ConfigReader {
+class JsonReader {
  public:
-  ConfigReader(const Json& object, std::string_view source, std::string_view where)
+  JsonReader(const Json& object, std::string_view source, std::string_view where)
       : object_(object), source_(source), where_(where) {}
 
   /// The field, or null when it is missing or null.
@@ -76,4 +76,4 @@ class ConfigReader {
   std::string_view where_;
 };
 
-}  // namespace bitnet::model
+}  // namespace bitnet
