@@ -12,7 +12,7 @@ function finish() {
   if (status == "run") passed++
   else if (status == "disabled" || asked) {
     skipped++
-    print "skipped: " test (reason == "" ? "" : " (" reason ")")
+    print "skipped: " test " (" (reason != "" ? reason : asked ? "no reason given" : "disabled") ")"
   } else {
     failed++
     print "FAILED: " test
@@ -24,8 +24,7 @@ files == 1 && stage == "failed-stages" { failed++; print "FAILED: " $0; next }
 /<testcase / { finish(); test = stage ": " attribute("name"); status = attribute("status"); asked = 0; reason = ""; takes_reason = 0 }
 takes_reason { if (reason == "") { reason = $0; sub(/<\/system-out>.*/, "", reason) } takes_reason = 0 }
 /: Skipped$/ { takes_reason = 1 }
-/<skipped message="SKIP_/ { asked = 1; if (reason == "") reason = attribute("message") }
-/<disabled/ { reason = "disabled" }
+/<skipped message="SKIP_/ { asked = 1 }
 END {
   finish()
   printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
