@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "base/fail.h"
 
@@ -26,10 +27,18 @@ ThreadPool::ThreadPool(int threads) {
   const bool own_cores = threads <= static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   spins_ = own_cores ? kSpins : 0;
   workers_.reserve(static_cast<std::size_t>(threads - 1));
-  for (int part = 1; part < threads; ++part) workers_.emplace_back([this, part] { work(part); });
+  try {
+    for (int part = 1; part < threads; ++part) workers_.emplace_back([this, part] { work(part); });
+  } catch (const std::system_error& error) {
+    const int started = size();
+    stop();
+    fail(ErrorKind::limit, "could start only {} of {} threads: {}", started, threads, error.what());
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() noexcept {
   stop_.store(true, std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();

@@ -33,7 +33,8 @@ class PartTask {
 /// run() may be called from one thread at a time.
 class ThreadPool {
  public:
-  /// `threads` counts the calling thread: 1 starts no worker. Throws Error(invalid_argument) outside 1..1024.
+  /// `threads` counts the calling thread: 1 starts no worker. Throws Error(invalid_argument) outside 1..1024,
+  /// Error(limit) when the operating system refuses so many.
   explicit ThreadPool(int threads);
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -46,6 +47,7 @@ class ThreadPool {
   void run(PartTask task);
 
  private:
+  void stop() noexcept;
   void work(int part);
   void call(const PartTask& task, int part) noexcept;
 
