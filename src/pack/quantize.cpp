@@ -4,19 +4,17 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "pack/absmean.h"
 
 namespace bitnet {
 
 TernaryWeights quantize_weights_absmean(std::span<const float> weights) {
   double sum = 0.0;
   for (const float w : weights) sum += std::fabs(w);
-  const auto mean = weights.empty() ? 0.0F : static_cast<float>(sum / static_cast<double>(weights.size()));
-  const float s = 1.0F / std::max(mean, 1e-5F);
+  const float s = pack::absmean_scale(sum, static_cast<std::int64_t>(weights.size()));
   TernaryWeights result{std::vector<std::int8_t>(weights.size()), 1.0F / s};
-  std::transform(weights.begin(), weights.end(), result.values.begin(), [&](float w) {
-    const float rounded = std::nearbyint(w * s);
-    return static_cast<std::int8_t>(std::isnan(rounded) ? 0.0F : std::clamp(rounded, -1.0F, 1.0F));
-  });
+  std::transform(weights.begin(), weights.end(), result.values.begin(),
+                 [&](float w) { return pack::ternary_weight(w, s); });
   return result;
 }
 
