@@ -40,6 +40,9 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool();
 
+  /// Stops and starts workers so that size() is `threads`. Not while run() is running.
+  void resize(int threads);
+
   [[nodiscard]] int size() const noexcept { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls task(part, size()) once for each part in 0..size()-1 and returns when all are done. The first exception
@@ -48,7 +51,8 @@ class ThreadPool {
 
  private:
   void stop() noexcept;
-  void work(int part);
+  void work(int part, std::uint32_t seen);
+  void stop_workers() noexcept;
   void call(const PartTask& task, int part) noexcept;
 
   std::vector<std::thread> workers_;
