@@ -19,3 +19,13 @@ if(BITNET_SANITIZE)
   add_compile_options(-fsanitize=${BITNET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${BITNET_SANITIZE})
 endif()
+if(BITNET_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL Clang OR BITNET_SANITIZE)
+    message(FATAL_ERROR "BITNET_FUZZ needs clang (-DCMAKE_CXX_COMPILER=clang++-14) and brings its own sanitizers: "
+                        "leave BITNET_SANITIZE empty")
+  endif()
+  # Every room is instrumented, so that the fuzzer sees which branches an input reaches.
+  set(fuzz_sanitizers -fsanitize=fuzzer-no-link,address,undefined)
+  add_compile_options(${fuzz_sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  add_link_options(${fuzz_sanitizers})
+endif()
