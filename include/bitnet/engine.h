@@ -1,0 +1,81 @@
+#pragma once
+/// A loaded model, ready to answer.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bitnet/chat.h"
+#include "bitnet/model_config.h"
+#include "bitnet/settings.h"
+#include "bitnet/tokenizer.h"
+
+namespace bitnet {
+
+enum class KvCacheType { f32, f16 };  ///< f16 halves the cache and changes logits in the fourth digit
+
+struct EngineOptions {
+  int threads = 2;  ///< threads that compute, the caller's included
+  KvCacheType kv_cache = KvCacheType::f32;
+  /// Kernel table by name ("scalar", "avx2" …). Empty: the environment's BITNET_KERNELS, then the best of the machine.
+  std::string kernels;
+  /// Called from the loading thread while weights are prepared; fraction in [0, 1].
+  std::function<void(double fraction)> on_progress;
+  /// What the library noticed while loading, a sentence each.
+  std::function<void(const std::string& message)> log;
+};
+
+struct TensorInfo {
+  std::string name;   ///< as in the checkpoint
+  std::string dtype;  ///< "U8", "BF16" …, or "ternary" for weights that were quantized when loaded
+  std::vector<std::int64_t> shape;
+  std::int64_t bytes = 0;  ///< on disk
+};
+
+struct ModelInfo {
+  std::string architecture;
+  std::int64_t parameters = 0;          ///< all weights, embeddings and norms; a tied head counts once
+  std::int64_t ternary_parameters = 0;  ///< weights in {-1, 0, +1}
+  std::int64_t weight_bytes = 0;        ///< resident memory of the prepared weights, embedding and head included
+  std::int64_t bytes_per_token = 0;     ///< weights read to decode one token
+  std::int64_t kv_bytes_per_token = 0;  ///< cache memory that one token of context takes
+  std::string kernels;                  ///< the active kernel table
+  std::string cpu_features;
+  int threads = 0;
+  std::vector<TensorInfo> tensors;
+};
+
+class EngineState;  // the composition root, engine/engine_state.h
+
+/// A handle: copies share the model. Const members may be called from several threads at once; computing itself is
+/// serialised inside (one forward pass at a time).
+class Engine {
+ public:
+  /// Loads a Hugging Face folder: config.json, *.safetensors, and, where present, tokenizer.json, chat template and
+  /// generation_config.json. Every tensor is bound and checked before this returns. Throws Error.
+  static Engine load(const std::filesystem::path& folder, const EngineOptions& options = {});
+
+  /// A model of the given shape with random ternary weights and no tokenizer, for measurements.
+  static Engine synthetic(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options = {});
+
+  [[nodiscard]] const ModelConfig& config() const;
+  [[nodiscard]] ModelInfo info() const;
+  /// Throws Error(not_found) when the folder has no tokenizer.json.
+  [[nodiscard]] const Tokenizer& tokenizer() const;
+  [[nodiscard]] bool has_tokenizer() const;
+  [[nodiscard]] const ChatTemplate& chat_template() const;
+  /// InferenceSettings' defaults overridden by the checkpoint's generation_config.json.
+  [[nodiscard]] const InferenceSettings& default_settings() const;
+
+  explicit Engine(std::shared_ptr<EngineState> state) : state_(std::move(state)) {}
+  /// For the library's own rooms.
+  [[nodiscard]] EngineState& state() const { return *state_; }
+
+ private:
+  std::shared_ptr<EngineState> state_;
+};
+
+}  // namespace bitnet
