@@ -401,6 +401,12 @@ class BraceFormatter {
     std::size_t digits = 0;
     const std::int64_t number = read_number(name, digits);
     if (digits == name.size()) {
+      if (name.empty() ? manual_ : automatic_ > 0) {
+        machine_.raise("cannot switch from {}", name.empty()
+                                                    ? "manual field specification to automatic field numbering"
+                                                    : "automatic field numbering to manual field specification");
+      }
+      manual_ = !name.empty();
       const std::size_t index = name.empty() ? automatic_++ : static_cast<std::size_t>(number);
       if (index >= arguments_.positional.size()) {
         machine_.raise("Replacement index {} out of range for positional args tuple", index);
@@ -416,6 +422,7 @@ class BraceFormatter {
   Machine& machine_;
   const Arguments& arguments_;
   std::size_t automatic_ = 0;
+  bool manual_ = false;
 };
 
 }  // namespace
