@@ -234,7 +234,7 @@ class PercentFormatter {
     check_precision(machine_, layout.precision);
     if (zero && layout.align != '<') {
       layout.align = '=';
-      layout.fill = "0";
+      layout.fill.assign(1, '0');
     }
     const auto number = as_number(value);
     if (!number && value.undefined()) machine_.raise("{}", value.undefined()->message);
@@ -281,7 +281,10 @@ Layout parse_spec(Machine& machine, std::string_view spec) {
   if (i < spec.size() && (spec[i] == '+' || spec[i] == '-' || spec[i] == ' ')) layout.sign = spec[i++];
   if (i < spec.size() && spec[i] == '#') layout.alternate = ++i > 0;
   if (i < spec.size() && spec[i] == '0') {
-    if (!layout.align) layout.align = '=', layout.fill = "0";
+    if (!layout.align) {
+      layout.align = '=';
+      layout.fill.assign(1, '0');
+    }
     ++i;
   }
   layout.width = read_number(spec, i);

@@ -249,7 +249,6 @@ class Lexer {
     std::erase(digits, '_');
     add(float_stop ? TokenKind::floating : TokenKind::integer, digits);
     Token& token = tokens_.back();
-    const char* last = digits.data() + digits.size();
     if (float_stop) {
       token.floating = read_float(digits).value_or(0);
     } else if (std::from_chars(digits.data(), digits.data() + digits.size(), token.integer, base).ec != std::errc()) {
