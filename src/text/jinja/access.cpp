@@ -154,11 +154,22 @@ Value get_slice(Machine& machine, const Value& value, const Value& start, const 
   const auto size = static_cast<std::int64_t>(string ? string->length : list->items.size());
   const Range r = slice_range(machine, size, start, stop, step);
   if (string) return slice_text(machine, *string, r);
+  const bool range = list->kind == ListKind::range;
   ListBuilder out(machine);
   for (std::int64_t i = r.start; r.step > 0 ? i < r.stop : i > r.stop; i += r.step) {
     out.add(list->items[static_cast<std::size_t>(i)]);
   }
-  return out.finish(list->kind == ListKind::range ? ListKind::list : list->kind);
+  if (!range) return out.finish(list->kind);
+  const auto at = [&](std::int64_t index) {
+    std::int64_t value = 0;
+    if (__builtin_mul_overflow(index, list->step, &value) || __builtin_add_overflow(value, list->start, &value)) {
+      machine.overflow();
+    }
+    return value;
+  };
+  std::int64_t width = 0;
+  if (__builtin_mul_overflow(list->step, r.step, &width)) machine.overflow();
+  return out.finish_range(at(r.start), at(r.stop), width);
 }
 
 Value call(Machine& machine, const Value& function, Arguments& arguments) {

@@ -157,7 +157,7 @@ Value filter_tojson(Machine& m, const Value& subject, Arguments& a) {
   layout.sort_keys = b.truth(3, false);
   if (b.has(1)) {
     layout.pretty = true;
-    layout.item_separator = ",";
+    layout.item_separator.assign(1, ',');
     if (b[1].string()) {
       layout.indent = b[1].string()->text;
     } else {

@@ -5,6 +5,7 @@
 
 #include "text/jinja/filters.h"
 #include "text/jinja/operations.h"
+#include "text/jinja/print.h"
 #include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
@@ -55,15 +56,7 @@ std::optional<double> parse_float(std::string_view source) {
   if (!digits || digits->empty()) return std::nullopt;
   std::string_view text = *digits;
   if (text[0] == '+' && text.size() > 1 && text[1] != '-') text.remove_prefix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (end != text.data() + text.size() || text.find('(') != std::string_view::npos) return std::nullopt;
-  if (error == std::errc::result_out_of_range) {
-    const bool tiny = text.find("e-") != std::string_view::npos || text.find("E-") != std::string_view::npos;
-    value = tiny ? 0.0 : HUGE_VAL;
-    return text[0] == '-' ? -value : value;
-  }
-  return error == std::errc() ? std::optional(value) : std::nullopt;
+  return read_float(text);
 }
 
 std::optional<std::int64_t> parse_integer(Machine& m, std::string_view source, std::int64_t base) {
@@ -127,7 +120,7 @@ Value round_common(Machine& m, const Value& subject, std::int64_t precision) {
   if (precision > 400 || precision < -400) return precision > 0 ? subject : subject.real() ? Value(0.0) : Value(0);
   if (const double* d = subject.real()) {
     if (!std::isfinite(*d)) return *d;
-    if (precision >= 0) return std::stod(fmt::format("{:.{}f}", *d, precision));
+    if (precision >= 0) return *read_float(fmt::format("{:.{}f}", *d, precision));
     const double unit = std::pow(10.0, static_cast<double>(-precision));
     return std::nearbyint(*d / unit) * unit;
   }

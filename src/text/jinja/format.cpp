@@ -234,7 +234,7 @@ class PercentFormatter {
     check_precision(machine_, layout.precision);
     if (zero && layout.align != '<') {
       layout.align = '=';
-      layout.fill = "0";
+      layout.fill.assign(1, '0');
     }
     const auto number = as_number(value);
     if (!number && value.undefined()) machine_.raise("{}", value.undefined()->message);
@@ -281,7 +281,10 @@ Layout parse_spec(Machine& machine, std::string_view spec) {
   if (i < spec.size() && (spec[i] == '+' || spec[i] == '-' || spec[i] == ' ')) layout.sign = spec[i++];
   if (i < spec.size() && spec[i] == '#') layout.alternate = ++i > 0;
   if (i < spec.size() && spec[i] == '0') {
-    if (!layout.align) layout.align = '=', layout.fill = "0";
+    if (!layout.align) {
+      layout.align = '=';
+      layout.fill.assign(1, '0');
+    }
     ++i;
   }
   layout.width = read_number(spec, i);
@@ -401,6 +404,12 @@ class BraceFormatter {
     std::size_t digits = 0;
     const std::int64_t number = read_number(name, digits);
     if (digits == name.size()) {
+      if (name.empty() ? manual_ : automatic_ > 0) {
+        machine_.raise("cannot switch from {}", name.empty()
+                                                    ? "manual field specification to automatic field numbering"
+                                                    : "automatic field numbering to manual field specification");
+      }
+      manual_ = !name.empty();
       const std::size_t index = name.empty() ? automatic_++ : static_cast<std::size_t>(number);
       if (index >= arguments_.positional.size()) {
         machine_.raise("Replacement index {} out of range for positional args tuple", index);
@@ -416,6 +425,7 @@ class BraceFormatter {
   Machine& machine_;
   const Arguments& arguments_;
   std::size_t automatic_ = 0;
+  bool manual_ = false;
 };
 
 }  // namespace

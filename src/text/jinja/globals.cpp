@@ -15,25 +15,22 @@ Value make_range(Machine& m, Arguments& a) {
   if (a.positional.empty()) m.raise("range expected at least 1 argument, got 0");
   const Bound b(m, "range", a, {"start", "stop", "step"}, 1);
   const bool one = !b.given(1);
-  auto range = std::make_shared<List>();
-  range->kind = ListKind::range;
-  range->start = one ? 0 : b.integer(0, 0);
-  range->stop = b.integer(one ? 0 : 1, 0);
-  range->step = b.integer(2, 1);
-  if (range->step == 0) m.raise("range() arg 3 must not be zero");
-  const auto distance = static_cast<long double>(range->stop) - static_cast<long double>(range->start);
-  const long double count = distance / static_cast<long double>(range->step);
-  if (count > kMaxRange) {
+  const std::int64_t start = one ? 0 : b.integer(0, 0);
+  const std::int64_t stop = b.integer(one ? 0 : 1, 0);
+  const std::int64_t step = b.integer(2, 1);
+  if (step == 0) m.raise("range() arg 3 must not be zero");
+  const long double distance = static_cast<long double>(stop) - static_cast<long double>(start);
+  if (distance / static_cast<long double>(step) > kMaxRange) {
     m.raise_text(ErrorKind::limit,
                  fmt::format("Range too big. The sandbox blocks ranges larger than MAX_RANGE ({}).", kMaxRange));
   }
-  for (std::int64_t i = range->start; range->step > 0 ? i < range->stop : i > range->stop;) {
+  ListBuilder items(m);
+  for (std::int64_t i = start; step > 0 ? i < stop : i > stop;) {
     m.step();
-    range->charge.add(m, 2 * sizeof(Value));
-    range->items.emplace_back(i);
-    if (__builtin_add_overflow(i, range->step, &i)) break;
+    items.add(i);
+    if (__builtin_add_overflow(i, step, &i)) break;
   }
-  return std::shared_ptr<const List>(std::move(range));
+  return items.finish_range(start, stop, step);
 }
 
 /// What dict() and namespace() start from: a mapping or pairs, then the named arguments.

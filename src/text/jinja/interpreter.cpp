@@ -349,7 +349,7 @@ void Interpreter::bind(const Statement& s, Activation& a, Arguments& arguments, 
   const auto take_named = [&](std::string_view wanted) -> Value {
     for (auto it = arguments.named.begin(); it != arguments.named.end(); ++it) {
       if (it->first != wanted) continue;
-      Value value = std::move(it->second);
+      const Value value = it->second;
       arguments.named.erase(it);
       return value;
     }

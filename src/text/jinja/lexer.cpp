@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/fail.h"
+#include "text/jinja/print.h"
 #include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
@@ -248,10 +249,9 @@ class Lexer {
     std::erase(digits, '_');
     add(float_stop ? TokenKind::floating : TokenKind::integer, digits);
     Token& token = tokens_.back();
-    const char* last = digits.data() + digits.size();
-    const auto error_code = float_stop ? std::from_chars(digits.data(), last, token.floating).ec
-                                       : std::from_chars(digits.data(), last, token.integer, base).ec;
-    if (error_code != std::errc()) {
+    if (float_stop) {
+      token.floating = read_float(digits).value_or(0);
+    } else if (std::from_chars(digits.data(), digits.data() + digits.size(), token.integer, base).ec != std::errc()) {
       fail(ErrorKind::limit, "{}, line {}: the number {} does not fit in 64 bits", name_, line_, digits);
     }
     advance(end - position_);

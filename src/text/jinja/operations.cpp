@@ -54,7 +54,9 @@ Value integer_arithmetic(Machine& machine, std::int64_t a, std::int64_t b, std::
   } else if (op == "**") {
     return integer_power(machine, a, b);
   } else if (b == 0) {
-    machine.raise("{}", op == "/" ? "division by zero" : "integer division or modulo by zero");
+    machine.raise("{}", op == "/"   ? "division by zero"
+                        : op == "%" ? "integer modulo by zero"
+                                    : "integer division or modulo by zero");
   } else if (op == "/") {
     return static_cast<double>(a) / static_cast<double>(b);
   } else if (b == -1) {  // the one divisor whose quotient can overflow

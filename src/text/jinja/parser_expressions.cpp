@@ -456,7 +456,10 @@ ExpressionPtr ExpressionParser::parse_call(ExpressionPtr node) {
 
 std::string ExpressionParser::dotted_name() {
   std::string name = expect_identifier();
-  while (skip_op(".")) name += "." + expect_identifier();
+  while (skip_op(".")) {
+    name += '.';
+    name += expect_identifier();
+  }
   return name;
 }
 

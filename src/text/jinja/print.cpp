@@ -242,6 +242,17 @@ std::string float_repr(double value) {
   return fixed;
 }
 
+std::optional<double> read_float(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end != text.data() + text.size() || text.find('(') != std::string_view::npos) return std::nullopt;
+  if (error == std::errc::result_out_of_range) {
+    const bool tiny = text.find("e-") != std::string_view::npos || text.find("E-") != std::string_view::npos;
+    return std::copysign(tiny ? 0.0 : HUGE_VAL, text.starts_with('-') ? -1.0 : 1.0);
+  }
+  return error == std::errc() ? std::optional(value) : std::nullopt;
+}
+
 Value to_json(Machine& machine, const Value& value, const JsonLayout& layout) {
   JsonWriter writer(machine, layout);
   writer.write(value, 0);

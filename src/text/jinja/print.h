@@ -1,6 +1,8 @@
 #pragma once
 /// Values as text: str(), repr(), JSON, and Python's two ways to format.
 
+#include <optional>
+
 #include "text/jinja/machine.h"
 
 namespace bitnet::jinja {
@@ -11,6 +13,9 @@ namespace bitnet::jinja {
 [[nodiscard]] std::string to_repr(Machine& machine, const Value& value);
 /// The shortest text that reads back as the same double, in Python's layout: 3.5, 1.0, 1e+16, inf, nan.
 [[nodiscard]] std::string float_repr(double value);
+
+/// The double nearest to a decimal number; infinite or zero out of range. Nothing when `text` is not one.
+[[nodiscard]] std::optional<double> read_float(std::string_view text);
 
 struct JsonLayout {
   bool ascii = false;

@@ -11,7 +11,7 @@ namespace {
 /// The pieces between runs of white space, at most `most` cuts (all when negative) from one side.
 std::vector<std::string_view> split_spaces(std::string_view text, std::int64_t most, bool from_right) {
   std::vector<std::string_view> words;
-  text = strip(text, nullptr, true, true);
+  text = strip(text, nullptr, !from_right, from_right);  // what is left uncut keeps its far end
   while (!text.empty() && (most < 0 || static_cast<std::int64_t>(words.size()) < most)) {
     if (from_right) {
       std::size_t start = 0;  // behind the last space
@@ -36,7 +36,8 @@ std::vector<std::string_view> split_spaces(std::string_view text, std::int64_t m
       text = strip(text.substr(end), nullptr, true, false);
     }
   }
-  if (!text.empty()) words.push_back(text);
+  const std::string_view rest = most < 0 ? strip(text, nullptr, true, true) : text;
+  if (!rest.empty()) words.push_back(rest);
   if (from_right) std::reverse(words.begin(), words.end());
   return words;
 }

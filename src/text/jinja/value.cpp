@@ -40,7 +40,7 @@ void ListBuilder::add(Value value) {
   items_.push_back(std::move(value));
 }
 
-Value ListBuilder::finish(ListKind kind) {
+std::shared_ptr<List> ListBuilder::make(ListKind kind) {
   charge_.add(machine_, kObjectBytes);
   auto list = std::make_shared<List>();
   int depth = 0;
@@ -50,7 +50,17 @@ Value ListBuilder::finish(ListKind kind) {
   list->items = std::move(items_);
   list->charge = std::move(charge_);
   machine_.step(1 + list->items.size() / 16);
-  return std::shared_ptr<const List>(std::move(list));
+  return list;
+}
+
+Value ListBuilder::finish(ListKind kind) { return std::shared_ptr<const List>(make(kind)); }
+
+Value ListBuilder::finish_range(std::int64_t start, std::int64_t stop, std::int64_t step) {
+  auto range = make(ListKind::range);
+  range->start = start;
+  range->stop = stop;
+  range->step = step;
+  return std::shared_ptr<const List>(std::move(range));
 }
 
 void DictBuilder::set(const Value& key, Value value) {

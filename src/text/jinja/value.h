@@ -163,8 +163,10 @@ class ListBuilder {
   [[nodiscard]] std::size_t size() const { return items_.size(); }
   [[nodiscard]] std::vector<Value>& items() { return items_; }
   [[nodiscard]] Value finish(ListKind kind = ListKind::list);
+  [[nodiscard]] Value finish_range(std::int64_t start, std::int64_t stop, std::int64_t step);
 
  private:
+  [[nodiscard]] std::shared_ptr<List> make(ListKind kind);
   Machine& machine_;
   std::vector<Value> items_;
   Charge charge_;
