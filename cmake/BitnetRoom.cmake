@@ -1,13 +1,15 @@
-# bitnet_room(<path> [DEPS <room or library>...])
+# bitnet_room(<path> [FOLDERS <subfolder>...] [DEPS <room or library>...])
 #
 # Makes the static library of one room of docs/ARCHITECTURE.md from the *.cpp files in the calling folder, and one
 # test program from its *_test.cpp files. `path` is the room's folder under src/; the target is bitnet_<path with _>.
 function(bitnet_room path)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "FOLDERS;DEPS" ${ARGN})
   string(REPLACE "/" "_" name ${path})
   set(target bitnet_${name})
-  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
-  file(GLOB tests CONFIGURE_DEPENDS *_test.cpp)
+  list(TRANSFORM ARG_FOLDERS APPEND /*.cpp OUTPUT_VARIABLE sources_below)
+  list(TRANSFORM ARG_FOLDERS APPEND /*_test.cpp OUTPUT_VARIABLE tests_below)
+  file(GLOB sources CONFIGURE_DEPENDS *.cpp ${sources_below})
+  file(GLOB tests CONFIGURE_DEPENDS *_test.cpp ${tests_below})
   list(REMOVE_ITEM sources ${tests})
   add_library(${target} STATIC ${sources})
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)

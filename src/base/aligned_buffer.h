@@ -2,12 +2,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 namespace bitnet {
 
 /// Owns bytes that start on a cache line. Buffers of 4 MiB and more come straight from the operating system,
 /// zeroed, aligned to 2 MiB and with huge pages asked for; their pages cost nothing until they are first touched.
-/// Smaller ones are zeroed too. Move-only.
+/// Smaller ones are zeroed too. Move-only; a moved-from buffer is empty.
 class AlignedBuffer {
  public:
   static constexpr std::size_t kAlignment = 64;
@@ -15,6 +16,12 @@ class AlignedBuffer {
   AlignedBuffer() = default;
   /// Throws Error(limit) when the memory cannot be had.
   explicit AlignedBuffer(std::size_t bytes);
+  AlignedBuffer(AlignedBuffer&& other) noexcept : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
 
   [[nodiscard]] std::byte* data() const noexcept { return data_.get(); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }

@@ -2,6 +2,8 @@
 
 #if defined(__aarch64__)
 #include <sys/auxv.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
 
 namespace bitnet {
@@ -13,7 +15,9 @@ CpuFeatures detect_cpu_features() {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2")) found |= kAvx2;
   if (__builtin_cpu_supports("fma")) found |= kFma;
-  if (__builtin_cpu_supports("f16c")) found |= kF16c;
+  // clang 14 does not know "f16c" there. Its registers are those of AVX.
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__builtin_cpu_supports("avx") && __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0) found |= kF16c;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl")) {
     found |= kAvx512;

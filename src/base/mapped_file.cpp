@@ -14,7 +14,8 @@
 namespace bitnet {
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: a named pipe in place of the file must not hang us before it is refused.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
     const int why = errno;
     const ErrorKind kind = why == ENOENT || why == ENOTDIR ? ErrorKind::not_found : ErrorKind::io;

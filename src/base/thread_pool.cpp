@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "base/fail.h"
 
@@ -20,20 +21,29 @@ inline void relax() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
-  if (threads < 1 || threads > 1024) fail(ErrorKind::invalid_argument, "threads is {}; expected 1 to 1024", threads);
-  // Spinning while another thread of ours waits for the same core only delays that thread.
-  const bool own_cores = threads <= static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  spins_ = own_cores ? kSpins : 0;
-  workers_.reserve(static_cast<std::size_t>(threads - 1));
-  for (int part = 1; part < threads; ++part) workers_.emplace_back([this, part] { work(part); });
-}
+ThreadPool::ThreadPool(int threads) { resize(threads); }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop_workers(); }
+
+void ThreadPool::stop_workers() noexcept {
   stop_.store(true, std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
+}
+
+void ThreadPool::resize(int threads) {
+  if (threads < 1 || threads > 1024) fail(ErrorKind::invalid_argument, "threads is {}; expected 1 to 1024", threads);
+  if (threads == size()) return;
+  stop_workers();
+  stop_.store(false, std::memory_order_relaxed);
+  // Spinning while another thread of ours waits for the same core only delays that thread.
+  const bool own_cores = threads <= static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  spins_ = own_cores ? kSpins : 0;
+  const std::uint32_t seen = generation_.load(std::memory_order_relaxed);
+  workers_.reserve(static_cast<std::size_t>(threads - 1));
+  for (int part = 1; part < threads; ++part) workers_.emplace_back([this, part, seen] { work(part, seen); });
 }
 
 void ThreadPool::run(PartTask task) {
@@ -57,8 +67,7 @@ void ThreadPool::run(PartTask task) {
   if (failure_) std::rethrow_exception(failure_);
 }
 
-void ThreadPool::work(int part) {
-  std::uint32_t seen = 0;
+void ThreadPool::work(int part, std::uint32_t seen) {
   for (;;) {
     for (int spin = 0; generation_.load(std::memory_order_acquire) == seen;) {
       if (++spin < spins_) {

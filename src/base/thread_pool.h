@@ -33,11 +33,15 @@ class PartTask {
 /// run() may be called from one thread at a time.
 class ThreadPool {
  public:
-  /// `threads` counts the calling thread: 1 starts no worker. Throws Error(invalid_argument) outside 1..1024.
+  /// `threads` counts the calling thread: 1 starts no worker. Throws Error(invalid_argument) outside 1..1024,
+  /// Error(limit) when the operating system refuses so many.
   explicit ThreadPool(int threads);
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool();
+
+  /// Stops and starts workers so that size() is `threads`. Not while run() is running.
+  void resize(int threads);
 
   [[nodiscard]] int size() const noexcept { return static_cast<int>(workers_.size()) + 1; }
 
@@ -46,7 +50,9 @@ class ThreadPool {
   void run(PartTask task);
 
  private:
-  void work(int part);
+  void stop() noexcept;
+  void work(int part, std::uint32_t seen);
+  void stop_workers() noexcept;
   void call(const PartTask& task, int part) noexcept;
 
   std::vector<std::thread> workers_;

@@ -1,0 +1,90 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <fmt/format.h>
+
+#include <cassert>
+
+#include "backend/cpu/cpu_weights.h"
+
+namespace bitnet::backend {
+namespace {
+
+kernels::Activation kernel_activation(Activation act) {
+  switch (act) {
+    case Activation::relu2:
+      return kernels::Activation::relu2;
+    case Activation::silu:
+      return kernels::Activation::silu;
+    case Activation::gelu:
+      return kernels::Activation::gelu;
+    case Activation::gelu_tanh:
+      return kernels::Activation::gelu_tanh;
+  }
+  assert(false);
+  return kernels::Activation::relu2;
+}
+
+}  // namespace
+
+std::string CpuBackend::describe() const {
+  return fmt::format("cpu ({}, {} thread{})", table_.name, pool_.size(), pool_.size() == 1 ? "" : "s");
+}
+
+void CpuBackend::embed(const DenseWeights& table, std::span<const std::int32_t> ids, MatrixView<float> out) {
+  const auto& dense = static_cast<const CpuDense&>(table);
+  for_each_row(out.rows, [&](std::int64_t t) {
+    table_.to_float[static_cast<int>(dense.type)](dense.row(ids[static_cast<std::size_t>(t)]), dense.cols(),
+                                                  out.row(t));
+  });
+}
+
+void CpuBackend::rms_norm(MatrixView<const float> x, std::span<const float> weight, float eps, MatrixView<float> out) {
+  const float* w = weight.empty() ? nullptr : weight.data();
+  for_each_row(x.rows, [&](std::int64_t t) { table_.rms_norm(x.row(t), w, eps, x.cols, out.row(t)); });
+}
+
+void CpuBackend::linear(MatrixView<const float> x, const DenseWeights& weights, std::span<const float> bias,
+                        MatrixView<float> out) {
+  const auto& dense = static_cast<const CpuDense&>(weights);
+  assert(dense.cols() == x.cols && dense.rows() == out.cols);
+  if (x.rows == 0) return;
+  pool_.run([&](int part, int parts) {
+    const PartRange rows = part_range(dense.rows(), part, parts, 16);
+    if (rows.begin == rows.end) return;
+    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.data(), dense.cols(), rows.begin, rows.end, x.data,
+                                                    x.stride, x.rows, out.data + rows.begin, out.stride);
+    if (bias.empty()) return;
+    for (std::int64_t t = 0; t < x.rows; ++t) {
+      for (std::int64_t r = rows.begin; r < rows.end; ++r) out.row(t)[r] += bias[static_cast<std::size_t>(r)];
+    }
+  });
+}
+
+void CpuBackend::rope(MatrixView<float> x, std::int64_t head_dim, std::span<const KvCursor> tokens, const float* cos,
+                      const float* sin) {
+  for_each_row(x.rows, [&](std::int64_t t) {
+    const std::int64_t at = tokens[static_cast<std::size_t>(t)].position * (head_dim / 2);
+    table_.rope(x.row(t), x.cols / head_dim, head_dim, cos + at, sin + at);
+  });
+}
+
+void CpuBackend::activate(Activation act, MatrixView<const float> x, MatrixView<float> out) {
+  const auto fn = table_.activate[static_cast<int>(kernel_activation(act))];
+  for_each_row(x.rows, [&](std::int64_t t) { fn(x.row(t), x.cols, out.row(t)); });
+}
+
+void CpuBackend::activate_gated(Activation act, MatrixView<const float> gate, MatrixView<const float> up,
+                                MatrixView<float> out) {
+  const auto fn = table_.activate_gated[static_cast<int>(kernel_activation(act))];
+  for_each_row(gate.rows, [&](std::int64_t t) { fn(gate.row(t), up.row(t), gate.cols, out.row(t)); });
+}
+
+void CpuBackend::add(MatrixView<float> x, MatrixView<const float> y) {
+  for_each_row(x.rows, [&](std::int64_t t) {
+    float* a = x.row(t);
+    const float* b = y.row(t);
+    for (std::int64_t i = 0; i < x.cols; ++i) a[i] += b[i];
+  });
+}
+
+}  // namespace bitnet::backend

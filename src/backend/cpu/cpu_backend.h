@@ -1,0 +1,80 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/aligned_buffer.h"
+#include "base/thread_pool.h"
+#include "kernels/kernel_table.h"
+
+namespace bitnet::backend {
+
+/// Threads + partition + kernel table. Work is cut so that each output element is computed whole by one thread: the
+/// number of threads changes nothing but the time. Table and pool must outlive the backend.
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(const kernels::KernelTable& table, ThreadPool& pool) : table_(table), pool_(pool) {}
+
+  [[nodiscard]] std::string describe() const override;
+  [[nodiscard]] std::unique_ptr<TernaryWeights> prepare_ternary(const TernarySource& source,
+                                                                WeightScales scales) override;
+  [[nodiscard]] std::unique_ptr<DenseWeights> prepare_dense(const DenseSource& source) override;
+
+  [[nodiscard]] std::int64_t kv_block_tokens() const override { return kernels::kKvBlockTokens; }
+  [[nodiscard]] std::int64_t kv_block_bytes(const KvShape& shape) const override;
+  [[nodiscard]] std::unique_ptr<KvBlock> make_kv_block(const KvShape& shape) override;
+  void copy_kv_block(const KvBlock& from, KvBlock& to) override;
+  void read_kv(const KvBlock& block, const KvShape& shape, std::int64_t layer, std::int64_t slot, std::span<float> key,
+               std::span<float> value) const override;
+
+  void embed(const DenseWeights& table, std::span<const std::int32_t> ids, MatrixView<float> out) override;
+  void rms_norm(MatrixView<const float> x, std::span<const float> weight, float eps, MatrixView<float> out) override;
+  void bit_linear(MatrixView<const float> x, std::span<const TernaryWeights* const> weights,
+                  std::span<const MatrixView<float>> out) override;
+  void linear(MatrixView<const float> x, const DenseWeights& weights, std::span<const float> bias,
+              MatrixView<float> out) override;
+  void rope(MatrixView<float> x, std::int64_t head_dim, std::span<const KvCursor> tokens, const float* cos,
+            const float* sin) override;
+  void store_kv(const KvShape& shape, std::int64_t layer, MatrixView<const float> keys, MatrixView<const float> values,
+                std::span<const KvCursor> tokens) override;
+  void attention(const KvShape& shape, std::int64_t layer, MatrixView<const float> q, float scale,
+                 std::span<const KvCursor> tokens, MatrixView<float> out, MatrixView<float> probabilities) override;
+  void activate(Activation act, MatrixView<const float> x, MatrixView<float> out) override;
+  void activate_gated(Activation act, MatrixView<const float> gate, MatrixView<const float> up,
+                      MatrixView<float> out) override;
+  void add(MatrixView<float> x, MatrixView<const float> y) override;
+
+ private:
+  /// Calls fn(row) for each row; on all threads when there are several rows.
+  template <typename Fn>
+  void for_each_row(std::int64_t rows, const Fn& fn);
+
+  /// Int8 activations of the current bit_linear call.
+  struct Quantized {
+    AlignedBuffer data;                    // int8 [tokens, padded]
+    std::vector<std::int32_t> slice_sums;  // [tokens, padded / 64]
+    std::vector<float> scales;             // [tokens], s_x
+  };
+  kernels::Int8Rows quantize(MatrixView<const float> x);
+
+  const kernels::KernelTable& table_;
+  ThreadPool& pool_;
+  Quantized quantized_;
+  std::vector<std::vector<std::int32_t>> sums_;  // scratch of each thread
+  std::vector<std::vector<float>> scores_;       // scratch of each thread
+};
+
+template <typename Fn>
+void CpuBackend::for_each_row(std::int64_t rows, const Fn& fn) {
+  if (rows == 1) {  // one token: waking the others costs more than the work
+    fn(std::int64_t{0});
+    return;
+  }
+  pool_.run([&](int part, int parts) {
+    const PartRange range = part_range(rows, part, parts);
+    for (std::int64_t row = range.begin; row < range.end; ++row) fn(row);
+  });
+}
+
+}  // namespace bitnet::backend

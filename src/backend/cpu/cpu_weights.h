@@ -1,0 +1,56 @@
+#pragma once
+
+#include <utility>
+
+#include "backend/weights.h"
+#include "base/aligned_buffer.h"
+#include "kernels/kernel_table.h"
+#include "pack/ternary_layout.h"
+
+namespace bitnet::backend {
+
+/// Ternary weights in the prepared layout of pack/ternary_layout.h.
+class CpuTernary final : public TernaryWeights {
+ public:
+  CpuTernary(std::int64_t out, std::int64_t in)
+      : codes(static_cast<std::size_t>(out * pack::row_bytes(in))), out_(out), in_(in) {}
+  [[nodiscard]] std::int64_t out() const override { return out_; }
+  [[nodiscard]] std::int64_t in() const override { return in_; }
+  [[nodiscard]] std::int64_t bytes() const override {
+    return static_cast<std::int64_t>(codes.size() + (weight_scales.values.size() + weight_scales.bias.size()) * 4);
+  }
+  [[nodiscard]] const WeightScales& scales() const override { return weight_scales; }
+  void read_row(std::int64_t row, std::int8_t* weights) const override;
+
+  [[nodiscard]] std::uint8_t* row(std::int64_t r) const { return codes.as<std::uint8_t>() + r * pack::row_bytes(in_); }
+  [[nodiscard]] kernels::TernaryMatrix matrix() const { return {row(0), out_, pack::block_count(in_)}; }
+
+  AlignedBuffer codes;
+  WeightScales weight_scales;
+
+ private:
+  std::int64_t out_;
+  std::int64_t in_;
+};
+
+/// Rows of f32, f16 or bf16 as they came, on huge pages.
+class CpuDense final : public DenseWeights {
+ public:
+  CpuDense(kernels::DenseType type, std::int64_t rows, std::int64_t cols, std::size_t row_bytes)
+      : data(static_cast<std::size_t>(rows) * row_bytes), type(type), rows_(rows), cols_(cols), row_bytes_(row_bytes) {}
+  [[nodiscard]] std::int64_t rows() const override { return rows_; }
+  [[nodiscard]] std::int64_t cols() const override { return cols_; }
+  [[nodiscard]] std::int64_t bytes() const override { return static_cast<std::int64_t>(data.size()); }
+  [[nodiscard]] std::size_t row_bytes() const { return row_bytes_; }
+  [[nodiscard]] std::byte* row(std::int64_t r) const { return data.data() + static_cast<std::size_t>(r) * row_bytes_; }
+
+  AlignedBuffer data;
+  kernels::DenseType type;
+
+ private:
+  std::int64_t rows_;
+  std::int64_t cols_;
+  std::size_t row_bytes_;
+};
+
+}  // namespace bitnet::backend

@@ -1,0 +1,157 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <optional>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/cpu_weights.h"
+#include "base/fail.h"
+#include "pack/absmean.h"
+#include "pack/prepare.h"
+
+namespace bitnet::backend {
+namespace {
+
+kernels::DenseType dense_type(DType dtype, const std::string& name) {
+  switch (dtype) {
+    case DType::f32:
+      return kernels::DenseType::f32;
+    case DType::f16:
+      return kernels::DenseType::f16;
+    case DType::bf16:
+      return kernels::DenseType::bf16;
+    default:
+      fail(ErrorKind::corrupt, "{} has dtype {}; expected F32, F16 or BF16", name, name_of(dtype));
+  }
+}
+
+/// The first bad code that any thread met: the lowest row, so that the message does not depend on the threads.
+class FirstBadCode {
+ public:
+  void report(pack::Position at) {
+    const std::lock_guard lock(mutex_);
+    if (!at_ || at.row < at_->row) at_ = at;
+  }
+  void throw_if_any(const TernarySource& source) const {
+    if (!at_) return;
+    fail(ErrorKind::corrupt, "{}: row {}, column {} holds code 3; expected 0, 1 or 2 (weights -1, 0, +1)", source.name,
+         at_->row, at_->column);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::optional<pack::Position> at_;
+};
+
+void prepare_huggingface(const TernarySource& source, CpuTernary& weights, ThreadPool& pool) {
+  const std::int64_t packed_rows = (source.out + 3) / 4;
+  const auto* packed = reinterpret_cast<const std::uint8_t*>(source.data);
+  // Row counts that 4 does not divide leave unused rows at the end of the last row block.
+  std::optional<CpuTernary> wide;
+  if (packed_rows * 4 != source.out) wide.emplace(packed_rows * 4, source.in);
+  CpuTernary& target = wide ? *wide : weights;
+  FirstBadCode bad;
+  pool.run([&](int part, int parts) {
+    const PartRange rows = part_range(packed_rows, part, parts);
+    if (const auto at = pack::prepare_hf(packed, packed_rows, source.in, rows.begin, rows.end, target.row(0))) {
+      bad.report(*at);
+    }
+  });
+  bad.throw_if_any(source);
+  if (wide) std::copy_n(wide->row(0), source.out * pack::row_bytes(source.in), weights.row(0));
+}
+
+void prepare_design(const TernarySource& source, CpuTernary& weights, ThreadPool& pool) {
+  const std::int64_t words = source.in / 16;
+  FirstBadCode bad;
+  pool.run([&](int part, int parts) {
+    std::vector<std::int8_t> row(static_cast<std::size_t>(source.in));
+    const PartRange rows = part_range(source.out, part, parts);
+    for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+      for (std::int64_t i = 0; i < words; ++i) {
+        std::uint32_t word = 0;
+        std::memcpy(&word, source.data + (r * words + i) * 4, sizeof word);
+        for (std::int64_t k = 0; k < 16; ++k) {
+          row[static_cast<std::size_t>(i * 16 + k)] = static_cast<std::int8_t>((word >> (2 * k) & 3) - 1);
+        }
+      }
+      if (const auto at = pack::prepare_int8(row.data(), 1, source.in, source.in, weights.row(r))) {
+        bad.report({r, at->column});
+        return;
+      }
+    }
+  });
+  bad.throw_if_any(source);
+}
+
+/// Returns the weight scale γ.
+float prepare_master(const TernarySource& source, CpuTernary& weights, const kernels::KernelTable& table,
+                     ThreadPool& pool) {
+  const auto to_float = table.to_float[static_cast<int>(dense_type(source.dtype, source.name))];
+  const auto row_bytes = source.in * static_cast<std::int64_t>(size_of(source.dtype));
+  std::vector<double> sums(static_cast<std::size_t>(source.out));
+  pool.run([&](int part, int parts) {
+    std::vector<float> row(static_cast<std::size_t>(source.in));
+    const PartRange rows = part_range(source.out, part, parts);
+    for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+      to_float(source.data + r * row_bytes, source.in, row.data());
+      double sum = 0.0;
+      for (const float w : row) sum += std::fabs(w);
+      sums[static_cast<std::size_t>(r)] = sum;
+    }
+  });
+  double total = 0.0;  // in the order of the rows, whoever summed them
+  for (const double sum : sums) total += sum;
+  if (!std::isfinite(total)) fail(ErrorKind::corrupt, "{} holds NaN or infinity; expected finite weights", source.name);
+  const float s = pack::absmean_scale(total, source.out * source.in);
+  pool.run([&](int part, int parts) {
+    std::vector<float> row(static_cast<std::size_t>(source.in));
+    std::vector<std::int8_t> ternary(row.size());
+    const PartRange rows = part_range(source.out, part, parts);
+    for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+      to_float(source.data + r * row_bytes, source.in, row.data());
+      std::transform(row.begin(), row.end(), ternary.begin(), [&](float w) { return pack::ternary_weight(w, s); });
+      // Values come from ternary_weight(), so that the check inside cannot fail.
+      (void)pack::prepare_int8(ternary.data(), 1, source.in, source.in, weights.row(r));
+    }
+  });
+  return 1.0F / s;
+}
+
+}  // namespace
+
+void CpuTernary::read_row(std::int64_t r, std::int8_t* weights) const {
+  pack::unprepare_int8(row(r), 1, in_, in_, weights);
+}
+
+std::unique_ptr<TernaryWeights> CpuBackend::prepare_ternary(const TernarySource& source, WeightScales scales) {
+  auto weights = std::make_unique<CpuTernary>(source.out, source.in);
+  switch (source.form) {
+    case TernaryForm::huggingface_packed:
+      prepare_huggingface(source, *weights, pool_);
+      break;
+    case TernaryForm::design_packed:
+      prepare_design(source, *weights, pool_);
+      break;
+    case TernaryForm::master:
+      scales.values = {prepare_master(source, *weights, table_, pool_)};
+      break;
+  }
+  weights->weight_scales = std::move(scales);
+  return weights;
+}
+
+std::unique_ptr<DenseWeights> CpuBackend::prepare_dense(const DenseSource& source) {
+  const kernels::DenseType type = dense_type(source.dtype, source.name);
+  const auto row_bytes = static_cast<std::size_t>(source.cols) * size_of(source.dtype);
+  auto weights = std::make_unique<CpuDense>(type, source.rows, source.cols, row_bytes);
+  pool_.run([&](int part, int parts) {
+    const PartRange rows = part_range(source.rows, part, parts);
+    std::memcpy(weights->row(rows.begin), source.data + static_cast<std::size_t>(rows.begin) * row_bytes,
+                static_cast<std::size_t>(rows.end - rows.begin) * row_bytes);
+  });
+  return weights;
+}
+
+}  // namespace bitnet::backend

@@ -1,0 +1,74 @@
+#pragma once
+/// What a backend is given at load, and the opaque things that it makes of it.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tensor/dtype.h"
+
+namespace bitnet::backend {
+
+enum class KvType { f32, f16 };
+
+/// How a ternary matrix lies in memory. T is [out, in]; docs/formats has a bit diagram of each.
+enum class TernaryForm {
+  huggingface_packed,  ///< uint8 [out / 4, in], four row blocks in a byte
+  design_packed,       ///< uint32 [out, in / 16], lowest bits first
+  master,              ///< float weights, ternary by absmean over the whole tensor; sets its own scale
+};
+
+/// Bytes need no alignment. They must stay valid during prepare_ternary only.
+struct TernarySource {
+  std::string name;  ///< for errors: file and tensor
+  TernaryForm form = TernaryForm::huggingface_packed;
+  DType dtype = DType::u8;  ///< of a master: f32, f16 or bf16
+  const std::byte* data = nullptr;
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+};
+
+/// How integer sums become the output: with s_x the token's activation scale, g a weight scale, b the bias.
+enum class ScaleRule {
+  multiply,             ///< y = sums / s_x · g + b
+  multiply_after_bias,  ///< y = (sums / s_x + b) · g
+  divide,               ///< y = sums / (s_x · g) + b
+};
+
+struct WeightScales {
+  std::vector<float> values;  ///< 1 (per tensor), [out] (per row) or [out, groups]; empty for a master
+  std::int64_t group = 0;     ///< inputs that share one scale, a multiple of 64; 0: the whole row
+  ScaleRule rule = ScaleRule::multiply;
+  std::vector<float> bias;  ///< [out], or empty
+};
+
+class TernaryWeights {
+ public:
+  virtual ~TernaryWeights() = default;
+  [[nodiscard]] virtual std::int64_t out() const = 0;
+  [[nodiscard]] virtual std::int64_t in() const = 0;
+  [[nodiscard]] virtual std::int64_t bytes() const = 0;  ///< resident memory
+  [[nodiscard]] virtual const WeightScales& scales() const = 0;
+  /// Row `row` as -1, 0, +1; `weights` has in() elements. For tests and tools.
+  virtual void read_row(std::int64_t row, std::int8_t* weights) const = 0;
+};
+
+/// Full-precision weights [rows, cols]: embedding, head, linears that are not converted.
+struct DenseSource {
+  std::string name;
+  DType dtype = DType::bf16;  ///< f32, f16 or bf16
+  const std::byte* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+};
+
+class DenseWeights {
+ public:
+  virtual ~DenseWeights() = default;
+  [[nodiscard]] virtual std::int64_t rows() const = 0;
+  [[nodiscard]] virtual std::int64_t cols() const = 0;
+  [[nodiscard]] virtual std::int64_t bytes() const = 0;
+};
+
+}  // namespace bitnet::backend

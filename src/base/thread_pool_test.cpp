@@ -1,0 +1,108 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <rapidcheck/gtest.h>
+
+#include <stdexcept>
+#include <vector>
+
+#include "bitnet/error.h"
+
+namespace bitnet {
+namespace {
+
+class ThreadPoolOf : public testing::TestWithParam<int> {};
+
+TEST_P(ThreadPoolOf, CallsEveryPartOnceForManyShortTasks) {
+  ThreadPool pool(GetParam());
+  ASSERT_EQ(pool.size(), GetParam());
+  std::vector<int> calls(static_cast<std::size_t>(pool.size()));
+  constexpr int kTasks = 3000;
+  for (int task = 0; task < kTasks; ++task) {
+    pool.run([&](int part, int parts) {
+      if (parts == static_cast<int>(calls.size())) ++calls[static_cast<std::size_t>(part)];
+    });
+    // run() has returned: what the workers wrote is visible and complete.
+    for (const int count : calls) ASSERT_EQ(count, task + 1);
+  }
+}
+
+TEST_P(ThreadPoolOf, RethrowsTheExceptionOfEachPartAndGoesOn) {
+  ThreadPool pool(GetParam());
+  for (int thrower = 0; thrower < pool.size(); ++thrower) {
+    const auto task = [&](int part, int) {
+      if (part == thrower) throw std::runtime_error("part " + std::to_string(part));
+    };
+    try {
+      pool.run(task);
+      FAIL() << "no exception";
+    } catch (const std::runtime_error& error) {
+      EXPECT_EQ(error.what(), "part " + std::to_string(thrower));
+    }
+    std::atomic<int> calls = 0;
+    pool.run([&](int, int) { ++calls; });
+    EXPECT_EQ(calls, pool.size());
+  }
+}
+
+TEST_P(ThreadPoolOf, AllPartsMayThrow) {
+  ThreadPool pool(GetParam());
+  EXPECT_THROW(pool.run([](int, int) { throw std::runtime_error("all"); }), std::runtime_error);
+}
+
+TEST_P(ThreadPoolOf, StartsAndStopsWithoutATask) {
+  for (int i = 0; i < 20; ++i) ThreadPool pool(GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, ThreadPoolOf, testing::Range(1, 9));
+
+TEST(ThreadPool, RefusesImpossibleSizes) {
+  for (const int threads : {-1, 0, 1025}) {
+    try {
+      ThreadPool pool(threads);
+      FAIL() << threads;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::invalid_argument);
+    }
+  }
+}
+
+TEST(ThreadPool, ReportsThreadsThatCannotBeStarted) {
+  pthread_attr_t usual;
+  ASSERT_EQ(pthread_getattr_default_np(&usual), 0);
+  pthread_attr_t impossible;
+  ASSERT_EQ(pthread_getattr_default_np(&impossible), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&impossible, std::size_t{1} << 47), 0);  // more than the address space
+  ASSERT_EQ(pthread_setattr_default_np(&impossible), 0);
+  try {
+    ThreadPool pool(2);
+    ADD_FAILURE() << "started";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::limit);
+    EXPECT_NE(std::string(error.what()).find("only 1 of 2 threads"), std::string::npos) << error.what();
+  }
+  ASSERT_EQ(pthread_setattr_default_np(&usual), 0);
+  pthread_attr_destroy(&impossible);
+  pthread_attr_destroy(&usual);
+}
+
+RC_GTEST_PROP(PartRange, CoversExactlyInWholeGrains, ()) {
+  const auto count = *rc::gen::inRange<std::int64_t>(0, 100'000);
+  const auto parts = *rc::gen::inRange(1, 65);
+  const auto grain = *rc::gen::inRange<std::int64_t>(1, 300);
+  const std::int64_t grains = (count + grain - 1) / grain;
+  std::int64_t covered = 0;
+  for (int part = 0; part < parts; ++part) {
+    const PartRange range = part_range(count, part, parts, grain);
+    RC_ASSERT(range.begin == covered);
+    RC_ASSERT(range.end >= range.begin);
+    RC_ASSERT(range.end % grain == 0 || range.end == count);
+    RC_ASSERT((range.end - range.begin + grain - 1) / grain <= grains / parts + 1);
+    covered = range.end;
+  }
+  RC_ASSERT(covered == count);
+}
+
+}  // namespace
+}  // namespace bitnet

@@ -1,0 +1,139 @@
+#include "bitnet/engine.h"
+
+#include <cstdlib>
+
+#include "base/cpu_features.h"
+#include "base/fail.h"
+#include "base/text_file.h"
+#include "engine/engine_state.h"
+#include "kernels/dispatch.h"
+#include "loading/checkpoint_loader.h"
+
+namespace bitnet {
+namespace {
+
+std::shared_ptr<EngineState> make_state(const EngineOptions& options) {
+  std::string name = options.kernels;
+  if (const char* forced = std::getenv("BITNET_KERNELS"); name.empty() && forced != nullptr) name = forced;
+  return std::make_shared<EngineState>(kernels::choose_table(name, detect_cpu_features()), options);
+}
+
+backend::KvType kv_type(const EngineOptions& options) {
+  return options.kv_cache == KvCacheType::f16 ? backend::KvType::f16 : backend::KvType::f32;
+}
+
+void load_text(const std::filesystem::path& folder, const ModelConfig& config, EngineState& state) {
+  const std::filesystem::path path = folder / "tokenizer.json";
+  if (!std::filesystem::exists(path)) return;
+  state.tokenizer = Tokenizer::from_file(path);
+  if (state.tokenizer->vocab_size() > config.vocab_size) {
+    fail(ErrorKind::corrupt, "{} has ids up to {}, but config.json has a vocab_size of {}; they belong to other models",
+         path.string(), state.tokenizer->vocab_size() - 1, config.vocab_size);
+  }
+  state.chat_template = ChatTemplate::from_folder(folder);
+}
+
+void load_settings(const std::filesystem::path& folder, const ModelConfig& config, EngineState& state) {
+  state.settings.eos_token_id = config.eos_token_id;
+  state.settings.bos_token_id = config.bos_token_id;
+  state.settings.pad_token_id = config.pad_token_id;
+  const std::filesystem::path path = folder / "generation_config.json";
+  if (!std::filesystem::exists(path)) return;
+  state.settings.apply_json(read_text_file(path, std::size_t{1} << 20), path.string(), false);
+}
+
+std::int64_t norm_count(const ModelConfig& config) {
+  std::int64_t count = 0;
+  for (const model::TensorRule& rule : model::tensor_rules(config)) {
+    if (rule.kind == model::TensorKind::norm) count += rule.rows * (rule.per_layer ? config.num_hidden_layers : 1);
+  }
+  return count;
+}
+
+void count_linear(const model::LinearWeights& linear, ModelInfo& info) {
+  if (linear.ternary) {
+    info.ternary_parameters += linear.ternary->out() * linear.ternary->in();
+    info.parameters += linear.ternary->out() * linear.ternary->in();
+    info.parameters += static_cast<std::int64_t>(linear.ternary->scales().bias.size());
+    info.weight_bytes += linear.ternary->bytes();
+    info.bytes_per_token += linear.ternary->bytes();
+  } else if (linear.dense) {
+    info.parameters += linear.dense->rows() * linear.dense->cols();
+    info.parameters += static_cast<std::int64_t>(linear.dense_bias.size());
+    info.weight_bytes += linear.dense->bytes();
+    info.bytes_per_token += linear.dense->bytes();
+  }
+}
+
+}  // namespace
+
+Engine Engine::load(const std::filesystem::path& folder, const EngineOptions& options) {
+  std::shared_ptr<EngineState> state = make_state(options);
+  loading::LoadedModel loaded = loading::load_checkpoint(folder, state->backend, {options.on_progress, options.log});
+  for (const formats::CheckpointTensor& tensor : loaded.checkpoint.tensors()) {
+    const auto dims = tensor.view.shape.dims();
+    state->tensors.push_back({tensor.name, std::string(name_of(tensor.view.dtype)), {dims.begin(), dims.end()},
+                              static_cast<std::int64_t>(tensor.view.size_bytes())});
+  }
+  state->folder = std::filesystem::is_directory(folder) ? folder : folder.parent_path();
+  load_text(state->folder, loaded.config, *state);
+  load_settings(state->folder, loaded.config, *state);
+  state->settings.threads = options.threads;
+  state->transformer.emplace(std::move(loaded.config), std::move(loaded.weights), state->backend, kv_type(options));
+  return Engine(std::move(state));
+}
+
+Engine Engine::synthetic(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options) {
+  std::shared_ptr<EngineState> state = make_state(options);
+  model::ModelWeights weights =
+      loading::random_weights(config, seed, state->backend, {options.on_progress, options.log});
+  state->settings.threads = options.threads;
+  state->transformer.emplace(config, std::move(weights), state->backend, kv_type(options));
+  return Engine(std::move(state));
+}
+
+const ModelConfig& Engine::config() const { return state_->transformer->config(); }
+
+ModelInfo Engine::info() const {
+  const model::ModelWeights& weights = state_->transformer->weights();
+  ModelInfo info;
+  info.architecture = config().architecture;
+  const std::int64_t norms = norm_count(config());
+  info.parameters = norms + weights.embed->rows() * weights.embed->cols();
+  info.weight_bytes = norms * 4 + weights.embed->bytes();
+  info.bytes_per_token = norms * 4 + weights.output().bytes();
+  if (weights.head) {
+    info.parameters += weights.head->rows() * weights.head->cols();
+    info.weight_bytes += weights.head->bytes();
+  }
+  for (const model::LayerWeights& layer : weights.layers) {
+    for (const auto* linear : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
+      count_linear(*linear, info);
+    }
+  }
+  const backend::Backend& backend = state_->backend;
+  info.kv_bytes_per_token = backend.kv_block_bytes(state_->transformer->kv_shape()) / backend.kv_block_tokens();
+  info.kernels = state_->kernels_name;
+  info.cpu_features = describe(detect_cpu_features());
+  info.threads = state_->pool.size();
+  info.tensors = state_->tensors;
+  return info;
+}
+
+const Tokenizer& Engine::tokenizer() const {
+  if (!state_->tokenizer) {
+    fail(ErrorKind::not_found, "{} has no tokenizer.json; text needs one", state_->folder.string());
+  }
+  return *state_->tokenizer;
+}
+
+bool Engine::has_tokenizer() const { return state_->tokenizer.has_value(); }
+
+const ChatTemplate& Engine::chat_template() const {
+  (void)tokenizer();  // the same condition, the same error
+  return *state_->chat_template;
+}
+
+const InferenceSettings& Engine::default_settings() const { return state_->settings; }
+
+}  // namespace bitnet

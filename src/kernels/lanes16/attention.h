@@ -1,0 +1,117 @@
+#pragma once
+
+#include "kernels/kernel_table.h"
+#include "kernels/lanes16/vectors.h"
+
+namespace bitnet::kernels {
+namespace {
+
+template <typename Element>
+void store_key(const float* key, std::int64_t head_dim, std::int64_t slot, void* block) {
+  auto* keys = static_cast<Element*>(block) + slot;
+  for_vectors(head_dim, [&](std::int64_t i, auto part) {
+    Element column[kLanes];
+    store(column, load(key + i, part));
+    const std::int64_t count = head_dim - i < kLanes ? head_dim - i : kLanes;
+    for (std::int64_t j = 0; j < count; ++j) keys[(i + j) * kKvBlockTokens] = column[j];
+  });
+}
+
+template <typename Element>
+void store_value(const float* value, std::int64_t head_dim, std::int64_t slot, std::int64_t value_stride, void* block) {
+  auto* values = static_cast<Element*>(block) + slot * value_stride;
+  for_vectors(head_dim, [&](std::int64_t i, auto part) { store(values + i, load(value + i, part), part); });
+}
+
+/// All tokens of the block for `heads` heads, H at a time and then fewer, so that a loaded key serves H heads.
+template <typename Element, int H>
+void scores_of_heads(const float* q, std::int64_t heads, std::int64_t q_stride, const Element* keys,
+                     std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
+  constexpr std::int64_t kStep = kTileVectors * kLanes;
+  for (; heads >= H; heads -= H, q += H * q_stride, scores += H * scores_stride) {
+    for (std::int64_t j = 0; j < kKvBlockTokens; j += kStep) {
+      Lanes sum[H][kTileVectors];
+      for (auto& row : sum) {
+        for (auto& lanes : row) lanes = splat(0.0F);
+      }
+      for (std::int64_t d = 0; d < head_dim; ++d) {
+        Lanes key[kTileVectors];
+        for (int v = 0; v < kTileVectors; ++v) key[v] = load(keys + d * kKvBlockTokens + j + v * kLanes);
+        for (int h = 0; h < H; ++h) {
+          const Lanes query = splat(q[h * q_stride + d]);
+          for (int v = 0; v < kTileVectors; ++v) sum[h][v] = fma(query, key[v], sum[h][v]);
+        }
+      }
+      for (int h = 0; h < H; ++h) {
+        for (int v = 0; v < kTileVectors; ++v) {
+          store(scores + h * scores_stride + j + v * kLanes, mul(splat(scale), sum[h][v]));
+        }
+      }
+    }
+  }
+  if constexpr (H > 1) {
+    if (heads > 0) {
+      scores_of_heads<Element, H - 1>(q, heads, q_stride, keys, head_dim, scale, scores, scores_stride);
+    }
+  }
+}
+
+template <typename Element>
+void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
+                      std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
+  scores_of_heads<Element, kTileHeads>(q, heads, q_stride, static_cast<const Element*>(block), head_dim, scale, scores,
+                                       scores_stride);
+}
+
+template <typename Element, int H, int V, typename Width>
+inline void values_tile(const float* p, std::int64_t p_stride, const Element* values, std::int64_t value_stride,
+                        std::int64_t tokens, float* out, std::int64_t out_stride, Width part) {
+  Lanes sum[H][V];
+  for (int h = 0; h < H; ++h) {
+    for (int v = 0; v < V; ++v) sum[h][v] = load(out + h * out_stride + v * kLanes, part);
+  }
+  for (std::int64_t j = 0; j < tokens; ++j) {
+    Lanes value[V];
+    for (int v = 0; v < V; ++v) value[v] = load(values + j * value_stride + v * kLanes, part);
+    for (int h = 0; h < H; ++h) {
+      const Lanes weight = splat(p[h * p_stride + j]);
+      for (int v = 0; v < V; ++v) sum[h][v] = fma(weight, value[v], sum[h][v]);
+    }
+  }
+  for (int h = 0; h < H; ++h) {
+    for (int v = 0; v < V; ++v) store(out + h * out_stride + v * kLanes, sum[h][v], part);
+  }
+}
+
+template <typename Element, int H>
+void values_of_heads(const float* p, std::int64_t heads, std::int64_t p_stride, const Element* values,
+                     std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
+                     std::int64_t out_stride) {
+  constexpr std::int64_t kStep = kTileVectors * kLanes;
+  for (; heads >= H; heads -= H, p += H * p_stride, out += H * out_stride) {
+    std::int64_t d = 0;
+    for (; d + kStep <= head_dim; d += kStep) {
+      values_tile<Element, H, kTileVectors>(p, p_stride, values + d, value_stride, tokens, out + d, out_stride,
+                                            Whole{});
+    }
+    for_vectors(head_dim - d, [&](std::int64_t i, auto part) {
+      values_tile<Element, H, 1>(p, p_stride, values + d + i, value_stride, tokens, out + d + i, out_stride, part);
+    });
+  }
+  if constexpr (H > 1) {
+    if (heads > 0) {
+      values_of_heads<Element, H - 1>(p, heads, p_stride, values, value_stride, tokens, head_dim, out, out_stride);
+    }
+  }
+}
+
+template <typename Element>
+void attention_values(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
+                      std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
+                      std::int64_t out_stride) {
+  values_of_heads<Element, kTileHeads>(p, heads, p_stride, static_cast<const Element*>(block), value_stride, tokens,
+                                       head_dim, out, out_stride);
+}
+
+}  // namespace
+}  // namespace bitnet::kernels

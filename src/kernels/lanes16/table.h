@@ -1,0 +1,40 @@
+#pragma once
+/// The table of an instruction set that has included its lanes.h and ternary_dot.h before.
+
+#include "kernels/lanes16/activation.h"
+#include "kernels/lanes16/attention.h"
+#include "kernels/lanes16/dense_gemm.h"
+#include "kernels/lanes16/quantize_activations.h"
+#include "kernels/lanes16/rms_norm.h"
+#include "kernels/lanes16/rope.h"
+#include "kernels/lanes16/softmax.h"
+#include "kernels/lanes16/ternary_gemm.h"
+#include "kernels/scalar/ops.h"
+
+namespace bitnet::kernels {
+namespace {
+
+constexpr KernelTable make_table(const char* name, CpuFeatures required) {
+  return {
+      .name = name,
+      .required = required,
+      .ternary_gemm = ternary_gemm,
+      .ternary_gemm_grouped = ternary_gemm_grouped,
+      .quantize_activations = quantize_activations,
+      .rms_norm = rms_norm,
+      .activate = {activate<relu2_of>, activate<silu_of>, scalar::gelu, scalar::gelu_tanh},
+      .activate_gated = {activate_gated<relu2_of>, activate_gated<silu_of>, scalar::gelu_gated,
+                         scalar::gelu_tanh_gated},
+      .rope = rope,
+      .store_key = {store_key<float>, store_key<F16>},
+      .store_value = {store_value<float>, store_value<F16>},
+      .attention_scores = {attention_scores<float>, attention_scores<F16>},
+      .softmax = softmax,
+      .attention_values = {attention_values<float>, attention_values<F16>},
+      .dense_gemm = {dense_gemm<float>, dense_gemm<F16>, dense_gemm<Bf16>},
+      .to_float = {to_float<float>, to_float<F16>, to_float<Bf16>},
+  };
+}
+
+}  // namespace
+}  // namespace bitnet::kernels

@@ -1,0 +1,102 @@
+#pragma once
+/// The loops of the ternary product. An instruction set gives `dot<R, T>`: Σ code · x of R rows and T tokens over a
+/// range of slices, with codes 0, 1, 2 for the weights -1, 0, +1, so that Σ T · x = Σ code · x - Σ x.
+
+#include "kernels/kernel_table.h"
+#include "pack/ternary_layout.h"
+
+namespace bitnet::kernels {
+namespace {
+
+// Rows whose codes stay in the second-level cache while every token passes.
+constexpr std::int64_t kPanelBytes = 256 * 1024;
+
+inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+
+struct Slices {
+  std::int64_t begin;
+  std::int64_t end;
+};
+
+inline std::int32_t sum_of(const Int8Rows& x, std::int64_t token, Slices slices) {
+  std::int32_t sum = 0;
+  for (std::int64_t s = slices.begin; s < slices.end; ++s) sum += x.slice_sums[token * x.slice_stride + s];
+  return sum;
+}
+
+/// Where the sum of (token, row) goes: sums[token * token_step + row * row_step].
+struct Sums {
+  std::int32_t* data;
+  std::int64_t token_step;
+  std::int64_t row_step;
+};
+
+/// T tokens from `token` with `rows` rows, R at a time.
+template <int R, int T>
+inline void ternary_rows(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, const Int8Rows& x,
+                         std::int64_t token, Slices slices, Sums sums) {
+  const std::int64_t row_bytes = w.blocks * pack::kBlockBytes;
+  const std::int8_t* tokens = x.data + token * x.stride;
+  std::int32_t offset[T];
+  for (int t = 0; t < T; ++t) offset[t] = sum_of(x, token + t, slices);
+  std::int64_t r = 0;
+  for (; r + R <= rows; r += R) {
+    std::int32_t dots[T][R];
+    dot<R, T>(w.codes + (row + r) * row_bytes, row_bytes, tokens, x.stride, slices.begin, slices.end, dots);
+    for (int t = 0; t < T; ++t) {
+      for (int i = 0; i < R; ++i) {
+        sums.data[t * sums.token_step + (r + i) * sums.row_step] = dots[t][i] - offset[t];
+      }
+    }
+  }
+  for (; r < rows; ++r) {
+    std::int32_t dots[T][1];
+    dot<1, T>(w.codes + (row + r) * row_bytes, row_bytes, tokens, x.stride, slices.begin, slices.end, dots);
+    for (int t = 0; t < T; ++t) sums.data[t * sums.token_step + r * sums.row_step] = dots[t][0] - offset[t];
+  }
+}
+
+/// All tokens from `token` on, T at a time and then fewer.
+template <int T>
+inline void ternary_tokens(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, const Int8Rows& x,
+                           std::int64_t token, Slices slices, Sums sums) {
+  for (; token + T <= x.count; token += T, sums.data += T * sums.token_step) {
+    ternary_rows<kTernaryTileRows, T>(w, row, rows, x, token, slices, sums);
+  }
+  if constexpr (T > 1) {
+    if (token < x.count) ternary_tokens<T - 1>(w, row, rows, x, token, slices, sums);
+  }
+}
+
+void ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
+                  std::int32_t* sums, std::int64_t sums_stride) {
+  const Slices all{0, w.blocks * 4};
+  if (x.count == 1) {
+    ternary_rows<kTernaryRows, 1>(w, row_begin, row_end - row_begin, x, 0, all, {sums, sums_stride, 1});
+    return;
+  }
+  const std::int64_t panel = kPanelBytes / (w.blocks * pack::kBlockBytes + 1) / kTernaryTileRows * kTernaryTileRows;
+  const std::int64_t step = panel > 0 ? panel : kTernaryTileRows;
+  for (std::int64_t r = row_begin; r < row_end; r += step) {
+    ternary_tokens<kTernaryTileTokens>(w, r, smaller(step, row_end - r), x, 0, all,
+                                       {sums + (r - row_begin), sums_stride, 1});
+  }
+}
+
+void ternary_gemm_grouped(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
+                          std::int64_t group_slices, std::int32_t* sums) {
+  const std::int64_t slices = w.blocks * 4;
+  const std::int64_t groups = (slices + group_slices - 1) / group_slices;
+  const std::int64_t rows = row_end - row_begin;
+  // A few rows at a time: their codes stay in the nearest cache from group to group.
+  for (std::int64_t r = 0; r < rows; r += kTernaryTileRows) {
+    for (std::int64_t g = 0; g < groups; ++g) {
+      const Slices group{g * group_slices, smaller((g + 1) * group_slices, slices)};
+      ternary_tokens<kTernaryTileTokens>(w, row_begin + r, smaller(kTernaryTileRows, rows - r), x, 0, group,
+                                         {sums + r * groups + g, rows * groups, groups});
+    }
+  }
+}
+
+}  // namespace
+}  // namespace bitnet::kernels

@@ -1,0 +1,11 @@
+#include "kernels/neon/lanes.h"
+#include "kernels/neon/ternary_dot.h"
+// After the two above, which it is made of.
+#include "kernels/lanes16/table.h"
+#include "kernels/tables.h"
+
+namespace bitnet::kernels {
+
+constinit const KernelTable kNeonTable = make_table("neon", kNeon | kDotProd);
+
+}  // namespace bitnet::kernels

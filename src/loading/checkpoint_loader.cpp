@@ -1,0 +1,60 @@
+#include "loading/checkpoint_loader.h"
+
+#include "base/fail.h"
+#include "loading/tensor_binder.h"
+
+namespace bitnet::loading {
+namespace {
+
+using model::Field;
+using model::ModelWeights;
+using model::TensorKind;
+using model::TensorRule;
+
+void load_rule(const TensorRule& rule, std::int64_t layer, TensorBinder& binder, ModelWeights& weights) {
+  switch (rule.kind) {
+    case TensorKind::norm:
+      weights.norm(rule.field, layer) = binder.norm(rule, layer);
+      break;
+    case TensorKind::dense:
+      weights.dense(rule.field) = binder.dense(rule);
+      break;
+    case TensorKind::linear:
+      weights.linear(rule.field, layer) = binder.linear(rule, layer);
+      break;
+  }
+}
+
+}  // namespace
+
+LoadedModel load_checkpoint(const std::filesystem::path& path, backend::Backend& backend, const LoadHooks& hooks) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) fail(ErrorKind::not_found, "no such file or folder: {}", path.string());
+  const std::filesystem::path folder = std::filesystem::is_directory(path) ? path : path.parent_path();
+  LoadedModel loaded;
+  loaded.config = ModelConfig::from_file(folder / "config.json");
+  loaded.checkpoint = formats::SafetensorsCheckpoint::open(path);
+  loaded.weights.layers.resize(static_cast<std::size_t>(loaded.config.num_hidden_layers));
+
+  const std::vector<TensorRule> rules = model::tensor_rules(loaded.config);
+  TensorBinder binder(loaded.config, loaded.checkpoint, folder, backend);
+  // Everything is found and its shape checked before any weight is prepared: a bad file is refused at once.
+  std::int64_t steps = 0;
+  for (const TensorRule& rule : rules) {
+    const std::int64_t layers = rule.per_layer ? loaded.config.num_hidden_layers : 1;
+    for (std::int64_t layer = 0; layer < layers; ++layer) binder.check(rule, layer);
+    steps += layers;
+  }
+  binder.refuse_unknown(hooks.log);
+  std::int64_t done = 0;
+  for (const TensorRule& rule : rules) {
+    const std::int64_t layers = rule.per_layer ? loaded.config.num_hidden_layers : 1;
+    for (std::int64_t layer = 0; layer < layers; ++layer) {
+      load_rule(rule, layer, binder, loaded.weights);
+      if (hooks.on_progress) hooks.on_progress(static_cast<double>(++done) / static_cast<double>(steps));
+    }
+  }
+  return loaded;
+}
+
+}  // namespace bitnet::loading

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/log.h"
+#include "bitnet/model_config.h"
+#include "formats/safetensors.h"
+#include "model/weights.h"
+
+namespace bitnet::loading {
+
+struct LoadedModel {
+  ModelConfig config;
+  model::ModelWeights weights;
+  formats::SafetensorsCheckpoint checkpoint;  // names, dtypes and shapes on disk
+};
+
+struct LoadHooks {
+  std::function<void(double fraction)> on_progress;
+  LogSink log;
+};
+
+/// Reads config.json and the safetensors of a Hugging Face folder (or of the folder that holds the given
+/// .safetensors file), binds every tensor through model/tensor_names, checks it and hands it to the backend.
+/// Throws Error naming the file, the tensor or field, what was found and what was expected.
+[[nodiscard]] LoadedModel load_checkpoint(const std::filesystem::path& path, backend::Backend& backend,
+                                          const LoadHooks& hooks);
+
+/// Weights of the right shapes with random ternary values, unit norms and small random embeddings.
+[[nodiscard]] model::ModelWeights random_weights(const ModelConfig& config, std::uint64_t seed,
+                                                 backend::Backend& backend, const LoadHooks& hooks);
+
+}  // namespace bitnet::loading

@@ -1,0 +1,86 @@
+#include <array>
+#include <cmath>
+
+#include "base/aligned_buffer.h"
+#include "base/float16.h"
+#include "base/rng.h"
+#include "loading/checkpoint_loader.h"
+
+namespace bitnet::loading {
+namespace {
+
+using model::TensorKind;
+using model::TensorRule;
+
+/// The 81 bytes that hold four valid codes.
+std::array<std::uint8_t, 81> valid_bytes() {
+  std::array<std::uint8_t, 81> bytes{};
+  for (int i = 0; i < 81; ++i) {
+    bytes[static_cast<std::size_t>(i)] =
+        static_cast<std::uint8_t>(i % 3 | (i / 3 % 3) << 2 | (i / 9 % 3) << 4 | (i / 27) << 6);
+  }
+  return bytes;
+}
+
+class RandomSource {
+ public:
+  RandomSource(std::uint64_t seed, backend::Backend& backend) : rng_(seed), backend_(backend) {}
+
+  model::LinearWeights linear(const TensorRule& rule, std::int64_t layer) {
+    static const std::array<std::uint8_t, 81> kValid = valid_bytes();
+    const std::int64_t bytes = (rule.rows + 3) / 4 * rule.cols;
+    AlignedBuffer packed(static_cast<std::size_t>(bytes));
+    auto* at = packed.as<std::uint8_t>();
+    for (std::int64_t i = 0; i < bytes; ++i) {
+      if (i % 8 == 0) bits_ = rng_.next();
+      at[i] = kValid[(bits_ >> (i % 8 * 8) & 0xff) * 81 >> 8];
+    }
+    model::LinearWeights out;
+    out.name = model::with_layer(rule.names.front(), layer);
+    backend::WeightScales scales;
+    // Outputs keep the size of the inputs: two thirds of the weights are not zero.
+    scales.values = {static_cast<float>(1.0 / std::sqrt(static_cast<double>(rule.cols) * 2.0 / 3.0))};
+    out.ternary = backend_.prepare_ternary({out.name, backend::TernaryForm::huggingface_packed, DType::u8,
+                                            packed.data(), rule.rows, rule.cols},
+                                           std::move(scales));
+    return out;
+  }
+
+  std::unique_ptr<backend::DenseWeights> dense(const TensorRule& rule) {
+    const std::int64_t count = rule.rows * rule.cols;
+    AlignedBuffer memory(static_cast<std::size_t>(count) * 2);
+    auto* at = memory.as<std::uint16_t>();
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (i % 4 == 0) bits_ = rng_.next();
+      const auto integer = static_cast<std::int16_t>(bits_ >> (i % 4 * 16));
+      at[i] = f32_to_bf16(static_cast<float>(integer) * 0x1p-20F);
+    }
+    return backend_.prepare_dense({std::string(rule.names.front()), DType::bf16, memory.data(), rule.rows, rule.cols});
+  }
+
+ private:
+  Rng rng_;
+  backend::Backend& backend_;
+  std::uint64_t bits_ = 0;
+};
+
+}  // namespace
+
+model::ModelWeights random_weights(const ModelConfig& config, std::uint64_t seed, backend::Backend& backend,
+                                   const LoadHooks& hooks) {
+  model::ModelWeights weights;
+  weights.layers.resize(static_cast<std::size_t>(config.num_hidden_layers));
+  RandomSource source(seed, backend);
+  for (const TensorRule& rule : model::tensor_rules(config)) {
+    const std::int64_t layers = rule.per_layer ? config.num_hidden_layers : 1;
+    for (std::int64_t layer = 0; layer < layers; ++layer) {
+      if (rule.kind == TensorKind::norm) weights.norm(rule.field, layer).assign(static_cast<std::size_t>(rule.rows), 1);
+      if (rule.kind == TensorKind::dense) weights.dense(rule.field) = source.dense(rule);
+      if (rule.kind == TensorKind::linear) weights.linear(rule.field, layer) = source.linear(rule, layer);
+      if (hooks.on_progress) hooks.on_progress(static_cast<double>(layer + 1) / static_cast<double>(layers));
+    }
+  }
+  return weights;
+}
+
+}  // namespace bitnet::loading

@@ -1,0 +1,100 @@
+#include "pack/prepare.h"
+
+#include <cstring>
+
+#include "pack/ternary_layout.h"
+
+namespace bitnet::pack {
+namespace {
+
+constexpr std::uint64_t kLowBits = 0x0303030303030303;
+constexpr std::int64_t kPackedRows = 4;  // output rows in one packed row
+
+std::uint64_t load_word(const std::uint8_t* p) {
+  std::uint64_t word;
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
+/// 256 packed bytes → one block of each of four output rows, `row_step` bytes apart. Returns bits that are not zero
+/// when some code is 3. The loop is over words so that compilers make vectors of it.
+std::uint64_t prepare_hf_block(const std::uint8_t* packed, std::uint8_t* block, std::int64_t row_step) {
+  std::uint64_t invalid = 0;
+  for (int row = 0; row < kPackedRows; ++row) {
+    std::uint64_t words[kBlockBytes / 8];
+    for (int i = 0; i < kBlockBytes / 8; ++i) {
+      const std::uint64_t slice0 = load_word(packed + i * 8) >> (2 * row) & kLowBits;
+      const std::uint64_t slice1 = load_word(packed + kSliceWeights + i * 8) >> (2 * row) & kLowBits;
+      const std::uint64_t slice2 = load_word(packed + 2 * kSliceWeights + i * 8) >> (2 * row) & kLowBits;
+      const std::uint64_t slice3 = load_word(packed + 3 * kSliceWeights + i * 8) >> (2 * row) & kLowBits;
+      words[i] = slice0 | slice1 << 2 | slice2 << 4 | slice3 << 6;
+      invalid |= words[i] & words[i] >> 1 & 0x5555555555555555;
+    }
+    std::memcpy(block + row * row_step, words, sizeof words);
+  }
+  return invalid;
+}
+
+std::optional<Position> find_invalid(const std::uint8_t* packed, std::int64_t packed_rows, std::int64_t in,
+                                     std::int64_t packed_row) {
+  for (std::int64_t c = 0; c < in; ++c) {
+    for (std::int64_t i = 0; i < kPackedRows; ++i) {
+      const int code = packed[packed_row * in + c] >> (2 * i) & 3;
+      if (code == 3) return Position{i * packed_rows + packed_row, c};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Position> prepare_int8(const std::int8_t* weights, std::int64_t rows, std::int64_t in,
+                                     std::int64_t stride, std::uint8_t* prepared) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    std::uint8_t* row = prepared + r * row_bytes(in);
+    std::memset(row, 0x55, static_cast<std::size_t>(row_bytes(in)));  // zeros: code 1 everywhere
+    for (std::int64_t c = 0; c < in; ++c) {
+      const std::int8_t weight = weights[r * stride + c];
+      if (weight < -1 || weight > 1) return Position{r, c};
+      const std::int64_t slice = c / kSliceWeights;
+      std::uint8_t& byte = row[slice / 4 * kBlockBytes + c % kSliceWeights];
+      byte = static_cast<std::uint8_t>(byte + (weight << (slice % 4 * 2)));
+    }
+  }
+  return std::nullopt;
+}
+
+void unprepare_int8(const std::uint8_t* prepared, std::int64_t rows, std::int64_t in, std::int64_t stride,
+                    std::int8_t* weights) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < in; ++c) {
+      const std::int64_t slice = c / kSliceWeights;
+      const std::uint8_t byte = prepared[r * row_bytes(in) + slice / 4 * kBlockBytes + c % kSliceWeights];
+      weights[r * stride + c] = static_cast<std::int8_t>((byte >> (slice % 4 * 2) & 3) - 1);
+    }
+  }
+}
+
+std::optional<Position> prepare_hf(const std::uint8_t* packed, std::int64_t packed_rows, std::int64_t in,
+                                   std::int64_t row_begin, std::int64_t row_end, std::uint8_t* prepared) {
+  const std::int64_t row_step = packed_rows * row_bytes(in);
+  for (std::int64_t r = row_begin; r < row_end; ++r) {
+    const std::uint8_t* source = packed + r * in;
+    std::uint8_t* block = prepared + r * row_bytes(in);
+    std::uint64_t invalid = 0;
+    std::int64_t c = 0;
+    for (; c + kBlockWeights <= in; c += kBlockWeights, block += kBlockBytes) {
+      invalid |= prepare_hf_block(source + c, block, row_step);
+    }
+    if (c < in) {
+      std::uint8_t padded[kBlockWeights];
+      std::memset(padded, 0x55, sizeof padded);
+      std::memcpy(padded, source + c, static_cast<std::size_t>(in - c));
+      invalid |= prepare_hf_block(padded, block, row_step);
+    }
+    if (invalid != 0) return find_invalid(packed, packed_rows, in, r);
+  }
+  return std::nullopt;
+}
+
+}  // namespace bitnet::pack
