@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "bitnet/error.h"
 #include "bitnet/session.h"
 #include "cli/commands.h"
 #include "cli/console.h"

@@ -34,7 +34,7 @@ std::vector<std::int32_t> parse_ids(const std::string& text) {
     std::int32_t id = 0;
     const auto [after, error] = std::from_chars(at, end, id);
     if (error != std::errc() || (after != end && *after != ',' && *after != ' ')) {
-      throw CLI::ValidationError(fmt::format("'{}' is not a list of token ids like 1,2,3", text));
+      throw UsageError(fmt::format("'{}' is not a list of token ids like 1,2,3", text));
     }
     ids.push_back(id);
     at = after;
@@ -224,7 +224,6 @@ void GenerationFlags::add_results(CLI::App& app) {
 
 InferenceSettings GenerationFlags::settings(const Engine& engine) const {
   InferenceSettings settings = engine.default_settings();
-  settings.threads = engine.info().threads;
   for (const Change& change : given_) change(settings);
   settings.validate();
   return settings;

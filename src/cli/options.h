@@ -33,7 +33,7 @@ class GenerationFlags {
  public:
   explicit GenerationFlags(CLI::App& app);
 
-  /// The model's default settings, overridden by the flags that were given. `threads` as the engine has them.
+  /// The model's default settings, overridden by the flags that were given.
   /// Throws Error for settings that are out of range, contradict each other or do not work yet.
   [[nodiscard]] InferenceSettings settings(const Engine& engine) const;
 
@@ -56,7 +56,7 @@ class GenerationFlags {
   std::vector<Change> given_;
 };
 
-/// "3,17,42" → ids. Throws CLI::ValidationError for anything that is not a number.
+/// "3,17,42" → ids. Throws UsageError for anything that is not a number.
 [[nodiscard]] std::vector<std::int32_t> parse_ids(const std::string& text);
 
 }  // namespace bitnet::cli

@@ -78,8 +78,7 @@ class Session::Impl final : public generate::StepModel {
   std::optional<Clock::time_point> first_logits_;
 };
 
-Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSettings settings,
-                              const OnText& on_text) {
+Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSettings settings, const OnText& on_text) {
   settings.validate();
   if (settings.eos_token_id.empty()) settings.eos_token_id = state().settings.eos_token_id;
   Generation result;

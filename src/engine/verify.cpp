@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -66,7 +68,8 @@ std::optional<ObservedInput> observed_input(std::string_view module) {
 class Verifier {
  public:
   Verifier(const Engine& engine, const ReferenceFile& reference)
-      : model_(engine.state().transformer()),
+      : lock_(engine.state().computing),
+        model_(*engine.state().transformer),
         config_(model_.config()),
         reference_(reference),
         kernels_(kernels::choose_table(engine.info().kernels, detect_cpu_features())) {}
@@ -472,6 +475,7 @@ class Verifier {
     add(judge_network(difference.comparison("leftpad.logits"), true, 1));
   }
 
+  std::lock_guard<std::mutex> lock_;
   model::Transformer& model_;
   const ModelConfig& config_;
   const ReferenceFile& reference_;
