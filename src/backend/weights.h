@@ -16,6 +16,7 @@ enum class KvType { f32, f16 };
 enum class TernaryForm {
   huggingface_packed,  ///< uint8 [out / 4, in], four row blocks in a byte
   design_packed,       ///< uint32 [out, in / 16], lowest bits first
+  int8_rows,           ///< int8 [out, in] of -1, 0, +1
   master,              ///< float weights, ternary by absmean over the whole tensor; sets its own scale
 };
 

@@ -35,7 +35,7 @@ class FirstBadCode {
   }
   void throw_if_any(const TernarySource& source) const {
     if (!at_) return;
-    fail(ErrorKind::corrupt, "{}: row {}, column {} holds code 3; expected 0, 1 or 2 (weights -1, 0, +1)", source.name,
+    fail(ErrorKind::corrupt, "{}: row {}, column {} holds no ternary weight (code 3); expected codes 0, 1, 2 for -1, 0, +1", source.name,
          at_->row, at_->column);
   }
 
@@ -80,6 +80,20 @@ void prepare_design(const TernarySource& source, CpuTernary& weights, ThreadPool
         bad.report({r, at->column});
         return;
       }
+    }
+  });
+  bad.throw_if_any(source);
+}
+
+void prepare_rows(const TernarySource& source, CpuTernary& weights, ThreadPool& pool) {
+  const auto* rows = reinterpret_cast<const std::int8_t*>(source.data);
+  FirstBadCode bad;
+  pool.run([&](int part, int parts) {
+    const PartRange range = part_range(source.out, part, parts);
+    const std::int64_t begin = range.begin;
+    if (const auto at = pack::prepare_int8(rows + begin * source.in, range.end - begin, source.in, source.in,
+                                           weights.row(begin))) {
+      bad.report({begin + at->row, at->column});
     }
   });
   bad.throw_if_any(source);
@@ -133,6 +147,9 @@ std::unique_ptr<TernaryWeights> CpuBackend::prepare_ternary(const TernarySource&
       break;
     case TernaryForm::design_packed:
       prepare_design(source, *weights, pool_);
+      break;
+    case TernaryForm::int8_rows:
+      prepare_rows(source, *weights, pool_);
       break;
     case TernaryForm::master:
       scales.values = {prepare_master(source, *weights, table_, pool_)};
