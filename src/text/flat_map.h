@@ -27,7 +27,7 @@ class FlatMap {
 
   /// Inserts or overwrites. Throws Error(limit) for keys chosen to collide.
   void set(std::uint64_t key, std::uint64_t value) {
-    if (2 * (size_ + 1) > slots_.size()) grow();
+    if (size_ + 1 > slots_.size() / 4 * 3) grow();
     const std::size_t index = index_of(key);
     if (((index - mix64(key)) & (slots_.size() - 1)) > kMaxProbes) {
       fail(ErrorKind::limit, "more than {} keys fall on one place of a hash table", kMaxProbes);
@@ -50,7 +50,7 @@ class FlatMap {
     std::uint64_t value = 0;
   };
 
-  void allocate(std::size_t expected) { slots_.assign(std::bit_ceil(2 * expected + 2), Slot{}); }
+  void allocate(std::size_t expected) { slots_.assign(std::bit_ceil(expected + expected / 2 + 4), Slot{}); }
 
   [[nodiscard]] std::size_t index_of(std::uint64_t key) const noexcept {
     const std::size_t mask = slots_.size() - 1;
