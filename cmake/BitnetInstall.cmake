@@ -12,7 +12,7 @@ target_compile_features(bitnet INTERFACE cxx_std_20)
 target_include_directories(bitnet INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 # The libraries that bitnetConfig.cmake.in finds for the user.
-target_link_libraries(bitnet PRIVATE fmt::fmt simdjson::simdjson PkgConfig::PCRE2 Threads::Threads)
+target_link_libraries(bitnet PRIVATE fmt::fmt simdjson::simdjson PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/bitnet)
 install(TARGETS bitnet EXPORT bitnetTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -88,8 +88,8 @@ struct NamedTensor {
 };
 
 /// Writes a file that appears under its name only when it is complete. The same tensors give the same bytes in any
-/// order of `tensors`: the largest element sizes first, then by name, so that every tensor is aligned for its dtype.
-/// Throws Error(invalid_argument) for a name that is used twice, not UTF-8 or "__metadata__"; Error(io).
+/// order of `tensors`, and the bytes that the reference library writes: by element type, largest elements first, then
+/// by name. Throws Error(invalid_argument) for a name that is used twice, is "__metadata__" or not UTF-8; Error(io).
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const SafetensorsMetadata& metadata = {});
 

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "base/fail.h"
-#include "base/text_file.h"
 #include "base/quote_name.h"
+#include "base/text_file.h"
 #include "formats/safetensors.h"
 
 namespace bitnet::formats {

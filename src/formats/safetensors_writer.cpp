@@ -1,5 +1,8 @@
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
+#include <set>
+#include <string_view>
 
 #include "base/atomic_file.h"
 #include "base/fail.h"
@@ -19,15 +22,17 @@ std::string escaped(const std::string& text) {
   }
 }
 
-/// The JSON header: __metadata__, then the tensors by name, padded with spaces. Offsets follow `data_order`.
-std::string make_header(const std::vector<const NamedTensor*>& data_order, const SafetensorsMetadata& metadata) {
-  std::vector<std::pair<const NamedTensor*, std::size_t>> placed;
-  std::size_t offset = 0;
-  for (const NamedTensor* tensor : data_order) {
-    placed.emplace_back(tensor, offset);
-    offset += tensor->view.size_bytes();
-  }
-  std::sort(placed.begin(), placed.end(), [](const auto& a, const auto& b) { return a.first->name < b.first->name; });
+/// The place of a dtype in the data, as the reference library orders it: the largest elements first, so that every
+/// tensor starts at a multiple of its element size.
+std::size_t data_rank(DType dtype) {
+  static constexpr DType kOrder[] = {DType::u64, DType::i64,  DType::f64,    DType::f32, DType::u32,
+                                     DType::i32, DType::bf16, DType::f16,    DType::u16, DType::i16,
+                                     DType::i8,  DType::u8,   DType::boolean};
+  return static_cast<std::size_t>(std::find(std::begin(kOrder), std::end(kOrder), dtype) - std::begin(kOrder));
+}
+
+/// The JSON header for data in this order, padded with spaces so that the data starts at a multiple of 8.
+std::string make_header(const std::vector<const NamedTensor*>& order, const SafetensorsMetadata& metadata) {
   std::string text = "{";
   if (!metadata.empty()) {
     text += "\"__metadata__\":{";
@@ -35,19 +40,22 @@ std::string make_header(const std::vector<const NamedTensor*>& data_order, const
     text.back() = '}';
     text += ',';
   }
-  for (std::size_t i = 0; i < placed.size(); ++i) {
-    const auto& [tensor, begin] = placed[i];
-    const TensorView& view = tensor->view;
-    if (tensor->name == "__metadata__" || (i > 0 && tensor->name == placed[i - 1].first->name)) {
+  std::set<std::string_view> names = {"__metadata__"};
+  std::size_t begin = 0;
+  for (const NamedTensor* tensor : order) {
+    if (!names.insert(tensor->name).second) {
       fail(ErrorKind::invalid_argument, "two entries of a safetensors file would be called {}",
            quote_name(tensor->name));
     }
+    const TensorView& view = tensor->view;
+    const std::size_t end = begin + view.size_bytes();
     text += fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}},)", escaped(tensor->name),
-                        name_of(view.dtype), fmt::join(view.shape.dims(), ","), begin, begin + view.size_bytes());
+                        name_of(view.dtype), fmt::join(view.shape.dims(), ","), begin, end);
+    begin = end;
   }
   if (text.back() == ',') text.pop_back();
   text += '}';
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data then starts at a multiple of 8
+  text.resize((text.size() + 7) / 8 * 8, ' ');
   return text;
 }
 
@@ -58,9 +66,9 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
   std::vector<const NamedTensor*> order;
   for (const NamedTensor& tensor : tensors) order.push_back(&tensor);
   std::sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
-    const std::size_t size_a = size_of(a->view.dtype);
-    const std::size_t size_b = size_of(b->view.dtype);
-    return size_a != size_b ? size_a > size_b : a->name < b->name;
+    const std::size_t rank_a = data_rank(a->view.dtype);
+    const std::size_t rank_b = data_rank(b->view.dtype);
+    return rank_a != rank_b ? rank_a < rank_b : a->name < b->name;
   });
   const std::string header = make_header(order, metadata);
   std::byte length[8];

@@ -1,0 +1,222 @@
+/// Each kernel table by itself, on one thread, beside the limits of the machine: the speed at which memory can be
+/// read and at which the processor multiplies. Counters: bytes_per_second of weights, MAC/s.
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <string>
+
+#include "base/aligned_buffer.h"
+#include "base/rng.h"
+#include "kernels/dispatch.h"
+#include "pack/prepare.h"
+#include "pack/ternary_layout.h"
+#if defined(__x86_64__)
+#include "vnni_peak.h"
+#endif
+
+namespace bitnet::kernels {
+namespace {
+
+using benchmark::Counter;
+using benchmark::State;
+
+AlignedBuffer random_bytes(std::int64_t size) {
+  AlignedBuffer buffer(static_cast<std::size_t>(size));
+  Rng rng(1);
+  for (std::int64_t i = 0; i + 8 <= size; i += 8) {
+    const std::uint64_t word = rng.next();
+    std::memcpy(buffer.data() + i, &word, 8);
+  }
+  return buffer;
+}
+
+AlignedBuffer random_floats(std::int64_t n) {
+  AlignedBuffer buffer(static_cast<std::size_t>(n) * sizeof(float));
+  Rng rng(2);
+  for (std::int64_t i = 0; i < n; ++i) buffer.as<float>()[i] = static_cast<float>(rng.uniform() - 0.5);
+  return buffer;
+}
+
+void count(State& state, std::int64_t bytes, std::int64_t products) {
+  state.SetBytesProcessed(state.iterations() * bytes);
+  state.counters["MAC/s"] = Counter(static_cast<double>(state.iterations() * products), Counter::kIsRate);
+}
+
+/// Enough copies of a matrix that none of it is in a cache when its turn comes again.
+std::int64_t copies_for(std::int64_t bytes) { return std::max<std::int64_t>(1, (std::int64_t{512} << 20) / bytes); }
+
+void read_memory(State& state) {
+  const std::int64_t size = std::int64_t{512} << 20;
+  const AlignedBuffer buffer = random_bytes(size);
+  for (auto _ : state) {
+    const auto* words = buffer.as<std::uint64_t>();
+    std::uint64_t sums[32] = {};
+    for (std::int64_t i = 0; i < size / 8; i += 32) {
+      for (int j = 0; j < 32; ++j) sums[j] ^= words[i + j];
+    }
+    benchmark::DoNotOptimize(sums);
+  }
+  count(state, size, 0);
+}
+
+/// tokens × in × out; one token reads its weights from memory, more find them in a cache.
+void ternary(State& state, const KernelTable& table, std::int64_t tokens, std::int64_t in, std::int64_t out) {
+  const std::int64_t bytes = out * pack::row_bytes(in);
+  const std::int64_t copies = tokens == 1 ? copies_for(bytes) : 1;
+  AlignedBuffer codes = random_bytes(bytes * copies);
+  for (std::int64_t i = 0; i < bytes * copies; ++i) {  // code 3 does not occur
+    auto& byte = codes.as<std::uint8_t>()[i];
+    byte = static_cast<std::uint8_t>(byte & ~((byte & (byte >> 1) & 0x55) * 2));
+  }
+  const std::int64_t padded = pack::padded_length(in);
+  const AlignedBuffer x = random_bytes(tokens * padded);
+  const AlignedBuffer slices(static_cast<std::size_t>(tokens * padded / 64) * sizeof(std::int32_t));
+  AlignedBuffer sums(static_cast<std::size_t>(tokens * out) * sizeof(std::int32_t));
+  const Int8Rows rows{x.as<std::int8_t>(), padded, slices.as<std::int32_t>(), padded / 64, tokens};
+  std::int64_t copy = 0;
+  for (auto _ : state) {
+    const TernaryMatrix w{codes.as<std::uint8_t>() + copy * bytes, out, pack::block_count(in)};
+    table.ternary_gemm(w, 0, out, rows, sums.as<std::int32_t>(), out);
+    benchmark::ClobberMemory();
+    copy = (copy + 1) % copies;
+  }
+  count(state, bytes, tokens * in * out);
+}
+
+void dense(State& state, const KernelTable& table, DenseType type, std::int64_t tokens) {
+  constexpr std::int64_t kIn = 2560;
+  const std::int64_t rows = tokens == 1 ? 65536 : 2048;
+  const std::int64_t bytes = rows * kIn * (type == DenseType::f32 ? 4 : 2);
+  const AlignedBuffer w(static_cast<std::size_t>(bytes));
+  std::memset(w.data(), 0x3c, w.size());  // memory of its own, and numbers of ordinary size
+  const AlignedBuffer x = random_floats(tokens * kIn);
+  AlignedBuffer y(static_cast<std::size_t>(tokens * rows) * sizeof(float));
+  for (auto _ : state) {
+    table.dense_gemm[static_cast<int>(type)](w.data(), kIn, 0, rows, x.as<float>(), kIn, tokens, y.as<float>(), rows);
+    benchmark::ClobberMemory();
+  }
+  count(state, bytes, tokens * rows * kIn);
+}
+
+/// One token of the 2B model against a long context: 5 key heads of 128, 4 queries each.
+void attention(State& state, const KernelTable& table, KvType type) {
+  constexpr std::int64_t kHeads = 4;
+  constexpr std::int64_t kHeadDim = 128;
+  constexpr std::int64_t kBlocks = 5 * 128;
+  const auto kv = static_cast<int>(type);
+  const std::int64_t block_bytes = kKvBlockTokens * kHeadDim * (type == KvType::f32 ? 4 : 2);
+  const AlignedBuffer keys(static_cast<std::size_t>(kBlocks * block_bytes));
+  const AlignedBuffer values(static_cast<std::size_t>(kBlocks * block_bytes));
+  std::memset(keys.data(), 0x2c, keys.size());
+  std::memset(values.data(), 0x2c, values.size());
+  const AlignedBuffer q = random_floats(kHeads * kHeadDim);
+  AlignedBuffer scores = random_floats(kHeads * kBlocks * kKvBlockTokens);
+  AlignedBuffer out = random_floats(kHeads * kHeadDim);
+  const std::int64_t stride = kBlocks * kKvBlockTokens;
+  for (auto _ : state) {
+    for (std::int64_t b = 0; b < kBlocks; ++b) {
+      table.attention_scores[kv](q.as<float>(), kHeads, kHeadDim, keys.data() + b * block_bytes, kHeadDim, 0.1F,
+                                 scores.as<float>() + b * kKvBlockTokens, stride);
+    }
+    for (std::int64_t h = 0; h < kHeads; ++h) table.softmax(scores.as<float>() + h * stride, stride);
+    for (std::int64_t b = 0; b < kBlocks; ++b) {
+      table.attention_values[kv](scores.as<float>() + b * kKvBlockTokens, kHeads, stride,
+                                 values.data() + b * block_bytes, kHeadDim, kKvBlockTokens, kHeadDim, out.as<float>(),
+                                 kHeadDim);
+    }
+    benchmark::ClobberMemory();
+  }
+  count(state, 2 * kBlocks * block_bytes, 2 * kHeads * kBlocks * kKvBlockTokens * kHeadDim);
+}
+
+void elementwise(State& state, const KernelTable& table, const std::string& op) {
+  constexpr std::int64_t kSize = 6912;
+  AlignedBuffer x = random_floats(kSize);
+  const AlignedBuffer w = random_floats(kSize);
+  AlignedBuffer y(kSize * sizeof(float));
+  AlignedBuffer q(kSize);
+  AlignedBuffer sums(kSize / 64 * sizeof(std::int32_t));
+  const auto silu = static_cast<int>(Activation::silu);
+  const auto relu2 = static_cast<int>(Activation::relu2);
+  for (auto _ : state) {
+    const auto* in = x.as<float>();
+    if (op == "rms_norm") table.rms_norm(in, w.as<float>(), 1e-5F, kSize, y.as<float>());
+    if (op == "silu_gated") table.activate_gated[silu](in, w.as<float>(), kSize, y.as<float>());
+    if (op == "relu2_gated") table.activate_gated[relu2](in, w.as<float>(), kSize, y.as<float>());
+    if (op == "softmax") table.softmax(y.as<float>(), kSize);
+    if (op == "quantize") {
+      benchmark::DoNotOptimize(
+          table.quantize_activations(in, kSize, kSize, q.as<std::int8_t>(), sums.as<std::int32_t>()));
+    }
+    benchmark::ClobberMemory();
+  }
+  count(state, kSize * 4, 0);
+}
+
+/// bytes_per_second of the packed source.
+void prepare_hf(State& state) {
+  constexpr std::int64_t kIn = 2560;
+  constexpr std::int64_t kPackedRows = 6912;
+  AlignedBuffer packed(kIn * kPackedRows);
+  std::memset(packed.data(), 0x64, packed.size());
+  AlignedBuffer prepared(static_cast<std::size_t>(4 * kPackedRows * pack::row_bytes(kIn)));
+  for (auto _ : state) {
+    const auto invalid =
+        pack::prepare_hf(packed.as<std::uint8_t>(), kPackedRows, kIn, 0, kPackedRows, prepared.as<std::uint8_t>());
+    benchmark::DoNotOptimize(invalid);
+    benchmark::ClobberMemory();
+  }
+  count(state, kIn * kPackedRows, 0);
+}
+
+void register_table(const KernelTable& table) {
+  const std::string name = table.name;
+  const auto add = [&](const std::string& what, auto run) {
+    benchmark::RegisterBenchmark((name + "/" + what).c_str(), run)->Unit(benchmark::kMicrosecond);
+  };
+  constexpr std::int64_t kShapes[][2] = {{2560, 2560}, {2560, 6912}, {6912, 2560}};
+  for (const std::int64_t tokens : {1, 4, 512}) {
+    for (const auto& [in, out] : kShapes) {
+      const std::string what =
+          "ternary/tokens:" + std::to_string(tokens) + "/in:" + std::to_string(in) + "/out:" + std::to_string(out);
+      add(what, [&table, tokens, in = in, out = out](State& state) { ternary(state, table, tokens, in, out); });
+    }
+  }
+  constexpr const char* kTypes[] = {"f32", "f16", "bf16"};
+  for (int type = 0; type < kDenseTypes; ++type) {
+    for (const std::int64_t tokens : {1, 64}) {
+      add("dense/" + std::string(kTypes[type]) + "/tokens:" + std::to_string(tokens),
+          [&table, type, tokens](State& state) { dense(state, table, static_cast<DenseType>(type), tokens); });
+    }
+  }
+  add("attention/f32", [&table](State& state) { attention(state, table, KvType::f32); });
+  add("attention/f16", [&table](State& state) { attention(state, table, KvType::f16); });
+  for (const std::string op : {"rms_norm", "silu_gated", "relu2_gated", "softmax", "quantize"}) {
+    add(op, [&table, op](State& state) { elementwise(state, table, op); });
+  }
+}
+
+}  // namespace
+}  // namespace bitnet::kernels
+
+int main(int argc, char** argv) {
+  using namespace bitnet::kernels;
+  benchmark::Initialize(&argc, argv);
+  benchmark::RegisterBenchmark("limit/read_memory", read_memory);
+  benchmark::RegisterBenchmark("prepare_hf", prepare_hf)->Unit(benchmark::kMicrosecond);
+  const bitnet::CpuFeatures features = bitnet::detect_cpu_features();
+#if defined(__x86_64__)
+  if ((features & bitnet::kAvx512Vnni) != 0) {
+    benchmark::RegisterBenchmark("limit/vnni", [](State& state) {
+      std::int64_t products = 0;
+      for (auto _ : state) products += vnni_products(100000);
+      state.counters["MAC/s"] = Counter(static_cast<double>(products), Counter::kIsRate);
+    });
+  }
+#endif
+  for (const KernelTable* table : built_tables()) {
+    if ((table->required & ~features) == 0) register_table(*table);
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
