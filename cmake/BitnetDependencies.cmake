@@ -6,6 +6,13 @@ find_package(nlohmann_json REQUIRED)
 find_package(simdjson REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+find_package(CLI11 REQUIRED)
+# GNU readline is GPL-3: a program built with it may be passed on under that licence only. Without it, chat uses the
+# terminal's own line editing. The library never links it.
+option(BITNET_READLINE "Line editing with GNU readline in 'bitnet chat'" ON)
+if(BITNET_READLINE)
+  pkg_check_modules(READLINE REQUIRED IMPORTED_TARGET readline)
+endif()
 if(BUILD_TESTING)
   include(GoogleTest)
   find_package(GTest REQUIRED)

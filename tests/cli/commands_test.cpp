@@ -1,0 +1,183 @@
+/// What the commands print about the default model.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "base/json.h"
+#include "cli/program.h"
+
+namespace bitnet::cli_test {
+namespace {
+
+const std::string kModel = BITNET_SOURCE_DIR "/models/fairy-bitnet";
+
+Json run_json(const std::vector<std::string>& arguments) {
+  const Outcome outcome = run(arguments);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  return parse_json(outcome.out, arguments.front());
+}
+
+TEST(Run, GreedyTextOfTheDefaultModelIsTheReferences) {
+  // transformers' greedy continuation of this prompt, in float32.
+  const std::string expected = "EXPECTED";
+  const std::string prompt = "There was once a king who had three daughters,";
+  const std::vector<std::string> options = {"--greedy", "--repetition-penalty", "1", "--max-new-tokens", "24"};
+  std::vector<std::string> arguments = {"run", prompt};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  const Outcome found = run(arguments);
+  EXPECT_EQ(found.status, 0);
+  EXPECT_EQ(found.out, expected + "\n");
+  arguments.insert(arguments.begin() + 1, kModel);
+  EXPECT_EQ(run(arguments).out, found.out) << "a named model is the default one";
+}
+
+TEST(Run, JsonHoldsTextIdsReasonAndTimings) {
+  const Json json = run_json({"run", "Once upon a time", "--greedy", "--max-new-tokens", "5", "--json"});
+  EXPECT_EQ(json.at("ids").size(), 5U);
+  EXPECT_EQ(json.at("finish_reason"), "length");
+  EXPECT_FALSE(json.at("text").get<std::string>().empty());
+  EXPECT_GT(json.at("timings").at("prompt_tokens").get<int>(), 3);
+  EXPECT_GT(json.at("timings").at("generation_tokens_per_second").get<double>(), 0);
+}
+
+TEST(Run, TheSeedDecidesTheText) {
+  const auto text = [](const char* seed) {
+    return run({"run", "Once upon a time", "--max-new-tokens", "20", "--seed", seed}).out;
+  };
+  EXPECT_EQ(text("1"), text("1"));
+  EXPECT_NE(text("1"), text("2"));
+}
+
+TEST(Run, StandardInputIsAPrompt) {
+  const std::vector<std::string> options = {"--greedy", "--max-new-tokens", "5"};
+  std::vector<std::string> given = {"run", "Once upon a time"};
+  std::vector<std::string> piped = {"run", "-"};
+  given.insert(given.end(), options.begin(), options.end());
+  piped.insert(piped.end(), options.begin(), options.end());
+  EXPECT_EQ(run(Start{piped, "Once upon a time\n", {}, {}}).out, run(given).out);
+}
+
+TEST(Run, StopsAtAStopString) {
+  const Json json = run_json({"run", "Once upon a time", "--greedy", "--max-new-tokens", "200", "--stop-strings", ",",
+                              "--stop-strings", ".", "--json"});
+  EXPECT_EQ(json.at("finish_reason"), "stop_string");
+  EXPECT_EQ(json.at("text").get<std::string>().find_first_of(",."), std::string::npos);
+}
+
+TEST(Run, SpeedsAreOnStandardErrorUnlessQuiet) {
+  EXPECT_NE(run({"run", "Once", "--max-new-tokens", "2"}).err.find("tokens/s"), std::string::npos);
+  EXPECT_EQ(run({"run", "Once", "--max-new-tokens", "2", "--quiet"}).err, "");
+}
+
+TEST(Run, APromptLongerThanTheContextIsAnError) {
+  std::string prompt;
+  for (int i = 0; i < 3000; ++i) prompt += "word ";
+  const Outcome outcome = run(Start{{"run", "-"}, prompt, {}, {}});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_NE(outcome.err.find("1024"), std::string::npos) << outcome.err;
+}
+
+TEST(Run, MaxLengthCountsWhenItIsGivenAlone) {
+  const Json json = run_json({"run", "Once upon a time", "--ignore-eos", "--max-length", "12", "--json"});
+  EXPECT_EQ(json.at("prompt_ids").size() + json.at("ids").size(), 12U);
+  const Json both = run_json({"run", "Once", "--ignore-eos", "--max-new-tokens", "3", "--max-length", "100", "--json"});
+  EXPECT_EQ(both.at("ids").size(), 3U);
+}
+
+TEST(Run, EveryKernelTableGivesTheSameText) {
+  const std::vector<std::string> arguments = {"run", "The wolf", "--max-new-tokens", "12", "--kernels"};
+  std::vector<std::string> scalar = arguments;
+  scalar.emplace_back("scalar");
+  EXPECT_EQ(run(scalar).out, run({"run", "The wolf", "--max-new-tokens", "12"}).out);
+}
+
+TEST(Run, AChatPromptUsesTheTemplate) {
+  const Json json = run_json({"run", "Who are you?", "--chat", "--max-new-tokens", "1", "--json"});
+  const Json raw = run_json({"run", "User: Who are you?<|eot_id|>Assistant: ", "--max-new-tokens", "1", "--json"});
+  EXPECT_EQ(json.at("prompt_ids"), raw.at("prompt_ids"));
+}
+
+TEST(Info, SaysWhatTheModelIs) {
+  const Json json = run_json({"info", "--json"});
+  EXPECT_EQ(json.at("architecture"), "BitNetForCausalLM");
+  EXPECT_EQ(json.at("parameters"), 29385216);
+  EXPECT_EQ(json.at("hidden_act"), "relu2");
+  EXPECT_GT(json.at("tensors").size(), 100U);
+  const Outcome words = run({"info", kModel, "--tensors"});
+  EXPECT_EQ(words.status, 0);
+  EXPECT_NE(words.out.find("29385216"), std::string::npos);
+  EXPECT_NE(words.out.find("model.layers.7.mlp.down_proj.weight_scale"), std::string::npos);
+}
+
+TEST(Tokenize, GoesThereAndBack) {
+  const Json json = run_json({"tokenize", "Once upon a time \xE2\x82\xAC", "--json"});
+  EXPECT_EQ(json.at("ids").at(0), 8189) << "the begin-of-text token";
+  EXPECT_EQ(json.at("ids").size(), json.at("pieces").size());
+  std::string ids;
+  for (const Json& id : json.at("ids")) ids += (ids.empty() ? "" : ",") + id.dump();
+  EXPECT_EQ(run({"tokenize", "--decode", ids, "--no-special-tokens"}).out, "Once upon a time \xE2\x82\xAC\n");
+  EXPECT_EQ(run({"tokenize", "--decode", "999999"}).status, 2);
+  const Json bare = run_json({"tokenize", kModel, "Once upon a time \xE2\x82\xAC", "--no-special-tokens", "--json"});
+  EXPECT_EQ(bare.at("ids").size() + 1, json.at("ids").size());
+}
+
+TEST(Verify, TheDefaultModelEqualsItsReference) {
+  const Json json = run_json({"verify", "--json"});
+  EXPECT_TRUE(json.at("ok").get<bool>());
+  EXPECT_EQ(run({"verify"}).status, 0);
+}
+
+TEST(Verify, AnotherModelsNumbersAreRefused) {
+  const std::string other = BITNET_SOURCE_DIR "/tests/golden/models/bitnetA-offline-packed/ref_f32.safetensors";
+  const Outcome outcome = run({"verify", "--reference", other});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.err.find("io.lin."), std::string::npos) << outcome.err;
+}
+
+TEST(Verify, NumbersOfOtherWeightsOfTheSameShapeAreNoticed) {
+  // B's neighbour differs from A's packed form in the rounding of its scales only; a fake shift must show.
+  const std::string models = BITNET_SOURCE_DIR "/tests/golden/models/";
+  EXPECT_EQ(run({"verify", models + "bitnetA-offline-packed"}).status, 0);
+  const Outcome outcome = run(
+      {"verify", models + "bitnetA-offline-packed", "--reference", models + "bitnetA-online-bf16/ref_f32.safetensors"});
+  EXPECT_EQ(outcome.status, 1) << outcome.out;
+  EXPECT_NE(outcome.out.find("DIFFERS"), std::string::npos);
+}
+
+TEST(Perplexity, OfATextThatTheModelKnowsIsLow) {
+  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "cli_test_tale.txt";
+  {
+    std::ofstream file(path);
+    for (int i = 0; i < 40; ++i) {
+      file << "There was once a king who had three daughters, and the youngest was the most beautiful of all. ";
+    }
+  }
+  const Json json = run_json({"perplexity", path.string(), "--context", "128", "--stride", "64", "--json"});
+  std::filesystem::remove(path);
+  const double nats = json.at("nats_per_token").get<double>();
+  EXPECT_GT(nats, 0);
+  EXPECT_LT(nats, 3.2);
+  EXPECT_NEAR(json.at("perplexity").get<double>(), std::exp(nats), 1e-6 * std::exp(nats));
+  const double bits = json.at("bits_per_byte").get<double>() * json.at("bytes").get<double>();
+  EXPECT_NEAR(bits, nats / std::log(2.0) * json.at("tokens").get<double>(), 1e-3);
+}
+
+TEST(Bench, ReportsSpeedsMemoryAndTheLimit) {
+  const Json json =
+      run_json({"bench", "--prompt", "8", "--context", "0,16", "--tokens", "2", "--repetitions", "1", "--json"});
+  ASSERT_EQ(json.at("generation").size(), 2U);
+  EXPECT_EQ(json.at("generation").at(1).at("context"), 16);
+  for (const Json& point : json.at("generation")) {
+    EXPECT_GT(point.at("tokens_per_second").get<double>(), 0);
+    EXPECT_GT(point.at("share_of_read_bandwidth").get<double>(), 0);
+  }
+  EXPECT_GT(json.at("read_bandwidth_bytes_per_second").get<double>(), 1e8);
+  EXPECT_GT(json.at("resident_bytes").get<double>(), 1e7);
+}
+
+}  // namespace
+}  // namespace bitnet::cli_test
