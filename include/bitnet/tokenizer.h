@@ -32,7 +32,7 @@ class Tokenizer {
 
   /// Added tokens written in the text become their ids. `add_special_tokens` adds what the post-processor's template
   /// says (usually a begin-of-text token). Throws Error(invalid_argument) naming the byte at which the text stops being
-  /// UTF-8, Error(limit) when the text is over 256 MiB or a regular expression of the file exceeds its step limit.
+  /// UTF-8, Error(limit) when the text is over 64 MiB or a regular expression of the file exceeds its step limit.
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view utf8, bool add_special_tokens = true) const;
   [[nodiscard]] Encoding encode_with_offsets(std::string_view utf8, bool add_special_tokens = true) const;
 

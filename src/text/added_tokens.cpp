@@ -12,6 +12,9 @@ namespace {
 // Matching looks this far ahead of every byte.
 constexpr std::size_t kMaxContentBytes = 4096;
 
+// Of the text by the normalizer, all parts together: each of many parts may get a long prefix.
+constexpr std::size_t kMaxGrowth = 1024;
+
 AlignedText align_to_itself(std::string_view text) {
   AlignedText result;
   result.bytes = text;
@@ -153,6 +156,9 @@ PieceList AddedTokens::extract(std::string_view text, const Normalizer* normaliz
     }
     if (normalizer != nullptr) normalizer->apply(part);
     split(part, normalized_, result);
+    if (result.text.size() > kMaxGrowth * (text.size() + kMaxContentBytes)) {
+      fail(ErrorKind::limit, "the normalizer makes more than {} bytes of {}", result.text.size() - 1, text.size());
+    }
   }
   return result;
 }

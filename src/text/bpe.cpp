@@ -140,7 +140,8 @@ void Bpe::split_into_symbols(std::string_view word, std::vector<Scratch::Symbol>
 }
 
 void Bpe::merge(Scratch& scratch) const {
-  auto& [symbols, heap] = scratch;
+  std::vector<Scratch::Symbol>& symbols = scratch.symbols;
+  std::vector<Scratch::Merge>& heap = scratch.heap;
   heap.clear();
   const auto find_merge = [&](std::int32_t left) {
     const auto& symbol = symbols[static_cast<std::size_t>(left)];

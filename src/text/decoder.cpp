@@ -145,11 +145,15 @@ class ReplaceStage final : public TokenStage {
       for (const ByteRange& match : pattern_.find_all(token)) {
         replaced.append(token, at, match.begin - at).append(content_);
         at = match.end;
+        if (replaced.size() > kMaxTokenBytes) {
+          fail(ErrorKind::limit, "the decoder makes more than {} bytes of one token", kMaxTokenBytes);
+        }
       }
     }
     emit_token(replaced.append(token, at));
   }
 
+  static constexpr std::size_t kMaxTokenBytes = std::size_t{4} << 20;  // a chain of steps can double it each time
   const Pattern& pattern_;
   std::string_view content_;
 };

@@ -42,6 +42,9 @@ class Replace final : public Normalizer {
   explicit Replace(const Field& field) : pattern_(field["pattern"]), content_(field["content"].string()) {}
   void apply(AlignedText& text) const override {
     if (text.size() == 0) return;
+    // A chain of such steps can double the text each time.
+    const std::size_t original = text.align.back().end - text.align.front().begin;
+    const std::size_t limit = (std::size_t{1} << 20) + 16 * original;
     AlignedText result;
     std::size_t at = 0;
     for (const ByteRange& match : pattern_.find_all(text.bytes)) {
@@ -50,6 +53,9 @@ class Replace final : public Normalizer {
       const Span origin = match.end > 0 ? text.align[match.end - 1] : Span{text.align[0].begin, text.align[0].begin};
       result.append(content_, origin);
       at = match.end;
+      if (result.size() > limit) {
+        fail(ErrorKind::limit, "the normalizer makes more than {} bytes of {}", limit, original);
+      }
     }
     result.append(text, at, text.size());
     text = std::move(result);
@@ -117,17 +123,10 @@ class Sequence final : public Normalizer {
     for (const Field& element : field["normalizers"].elements()) steps_.push_back(make_normalizer(element));
   }
   void apply(AlignedText& text) const override {
-    for (const auto& step : steps_) {
-      step->apply(text);
-      // A chain of Replace steps can double the text each time.
-      if (text.size() > kMaxNormalizedBytes) {
-        fail(ErrorKind::limit, "the normalizer makes more than {} bytes of this text", kMaxNormalizedBytes);
-      }
-    }
+    for (const auto& step : steps_) step->apply(text);
   }
 
  private:
-  static constexpr std::size_t kMaxNormalizedBytes = std::size_t{1} << 30;
   std::vector<std::unique_ptr<const Normalizer>> steps_;
 };
 

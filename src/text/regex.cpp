@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "text/unicode_stand_ins.h"
 #include "text/utf8.h"
 
 namespace bitnet::text {
@@ -63,7 +64,9 @@ void Regex::find_all(std::string_view text, std::vector<ByteRange>& matches) con
   const std::size_t steps = std::max(kLeastMatchSteps, kStepsPerByte * text.size());
   pcre2_set_match_limit(context.get(), static_cast<std::uint32_t>(std::min<std::size_t>(steps, UINT32_MAX)));
   pcre2_set_heap_limit(context.get(), kMatchHeapKib);
-  const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  std::string known;
+  const bool has_new = replace_new_characters(text, known);
+  const auto subject = reinterpret_cast<PCRE2_SPTR>(has_new ? known.data() : text.data());
   const auto match_from = [&](std::size_t at) {
     const int result =
         pcre2_match(code_->code.get(), subject, text.size(), at, PCRE2_NO_UTF_CHECK, data.get(), context.get());
