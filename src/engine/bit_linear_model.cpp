@@ -85,10 +85,10 @@ BitnetModelBuilder& BitnetModelBuilder::add_linear_layer(std::span<const std::in
   backend::WeightScales weight_scales;
   weight_scales.values.assign(scales.begin(), scales.end());
   if (scales.empty()) weight_scales.values = {1.0F};
-  impl_->layers.push_back(impl_->backend.prepare_ternary(
-      {"layer", backend::TernaryForm::int8_rows, DType::i8, reinterpret_cast<const std::byte*>(weights.data()),
-       out_features, in_features},
-      std::move(weight_scales)));
+  impl_->layers.push_back(
+      impl_->backend.prepare_ternary({"layer", backend::TernaryForm::int8_rows, DType::i8,
+                                      reinterpret_cast<const std::byte*>(weights.data()), out_features, in_features},
+                                     std::move(weight_scales)));
   return *this;
 }
 

@@ -72,7 +72,9 @@ Engine Engine::load(const std::filesystem::path& folder, const EngineOptions& op
   loading::LoadedModel loaded = loading::load_checkpoint(folder, state->backend, {options.on_progress, options.log});
   for (const formats::CheckpointTensor& tensor : loaded.checkpoint.tensors()) {
     const auto dims = tensor.view.shape.dims();
-    state->tensors.push_back({tensor.name, std::string(name_of(tensor.view.dtype)), {dims.begin(), dims.end()},
+    state->tensors.push_back({tensor.name,
+                              std::string(name_of(tensor.view.dtype)),
+                              {dims.begin(), dims.end()},
                               static_cast<std::int64_t>(tensor.view.size_bytes())});
   }
   state->folder = std::filesystem::is_directory(folder) ? folder : folder.parent_path();

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "base/fail.h"
 #include "engine/engine_state.h"
@@ -78,8 +79,7 @@ class Session::Impl final : public generate::StepModel {
   std::optional<Clock::time_point> first_logits_;
 };
 
-Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSettings settings,
-                              const OnText& on_text) {
+Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSettings settings, const OnText& on_text) {
   settings.validate();
   if (settings.eos_token_id.empty()) settings.eos_token_id = state().settings.eos_token_id;
   Generation result;
@@ -150,10 +150,13 @@ Generation Session::reply(std::span<const ChatMessage> messages, const Inference
                           const OnText& on_text) {
   std::vector<ChatMessage> all(messages.begin(), messages.end());
   if (!settings.system_prompt.empty() && (all.empty() || all.front().role != Role::system)) {
-    all.insert(all.begin(), ChatMessage{Role::system, settings.system_prompt});
+    ChatMessage system;
+    system.role = Role::system;
+    system.content = settings.system_prompt;
+    all.insert(all.begin(), std::move(system));
   }
   const Tokenizer& tokenizer = impl_->engine().tokenizer();
-  const std::string text = impl_->engine().chat_template().render(all);
+  const std::string text = impl_->engine().chat_template().render(all).text;
   // Many templates write the begin-of-text token themselves; then the tokenizer must not add a second one.
   const auto bos = impl_->engine().default_settings().bos_token_id;
   const auto bos_text = bos ? tokenizer.id_to_token(*bos) : std::nullopt;

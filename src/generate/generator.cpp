@@ -25,8 +25,7 @@ std::int64_t token_budget(std::int64_t prompt_length, std::int64_t context_lengt
 
 Outcome generate(StepModel& model, std::span<const std::int32_t> prompt, std::span<const std::int32_t> fresh,
                  const InferenceSettings& settings, const OnToken& on_token) {
-  const std::int64_t budget =
-      token_budget(static_cast<std::int64_t>(prompt.size()), model.context_length(), settings);
+  const std::int64_t budget = token_budget(static_cast<std::int64_t>(prompt.size()), model.context_length(), settings);
   const auto processors = make_logits_processors(settings);
   Sampler sampler(settings.seed);
   Outcome outcome;

@@ -52,8 +52,8 @@ std::vector<std::int32_t> ids_of(const Json& value, const JsonReader& in, const 
 
 void read_eos(InferenceSettings& s, const JsonReader& in, const char* key) {
   const Json& value = *in.find(key);
-  s.eos_token_id = value.is_array() ? ids_of(value, in, key)
-                                    : std::vector{static_cast<std::int32_t>(in.integer(key, 0, kMaxInt))};
+  s.eos_token_id =
+      value.is_array() ? ids_of(value, in, key) : std::vector{static_cast<std::int32_t>(in.integer(key, 0, kMaxInt))};
 }
 
 void read_bad_words(InferenceSettings& s, const JsonReader& in, const char* key) {
@@ -162,7 +162,8 @@ void InferenceSettings::validate() const {
     }
   }
   constexpr float kMost = std::numeric_limits<float>::max();
-  if (do_sample) require(temperature > 0 && temperature <= kMost, "temperature", temperature, "a number greater than 0");
+  if (do_sample)
+    require(temperature > 0 && temperature <= kMost, "temperature", temperature, "a number greater than 0");
   require(top_k >= 0, "top_k", top_k, "0 (off) or more");
   require(top_p > 0 && top_p <= 1, "top_p", top_p, "a number in (0, 1]");
   require(min_p >= 0 && min_p <= 1, "min_p", min_p, "a number in [0, 1]");

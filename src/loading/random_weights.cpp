@@ -40,9 +40,9 @@ class RandomSource {
     backend::WeightScales scales;
     // Outputs keep the size of the inputs: two thirds of the weights are not zero.
     scales.values = {static_cast<float>(1.0 / std::sqrt(static_cast<double>(rule.cols) * 2.0 / 3.0))};
-    out.ternary = backend_.prepare_ternary({out.name, backend::TernaryForm::huggingface_packed, DType::u8,
-                                            packed.data(), rule.rows, rule.cols},
-                                           std::move(scales));
+    out.ternary = backend_.prepare_ternary(
+        {out.name, backend::TernaryForm::huggingface_packed, DType::u8, packed.data(), rule.rows, rule.cols},
+        std::move(scales));
     return out;
   }
 

@@ -129,8 +129,9 @@ void TensorBinder::refuse_unknown(const LogSink& log) const {
                               derived ? "it follows from config.json" : "config.json ties the head to the embedding"));
       continue;
     }
-    fail(ErrorKind::corrupt, "{} belongs to no part of a {} with {} layers; the checkpoint does not fit its config.json",
-         describe(tensor), config_.architecture, config_.num_hidden_layers);
+    fail(ErrorKind::corrupt,
+         "{} belongs to no part of a {} with {} layers; the checkpoint does not fit its config.json", describe(tensor),
+         config_.architecture, config_.num_hidden_layers);
   }
 }
 

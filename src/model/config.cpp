@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "bitnet/model_config.h"
-#include "base/json_reader.h"
 
 namespace bitnet {
 namespace {
@@ -29,9 +29,9 @@ struct ActName {
   std::string_view name;
   HiddenAct act;
 };
-constexpr ActName kActs[] = {{"relu2", HiddenAct::relu2},          {"silu", HiddenAct::silu},
-                             {"swish", HiddenAct::silu},           {"gelu", HiddenAct::gelu},
-                             {"gelu_new", HiddenAct::gelu_tanh},   {"gelu_pytorch_tanh", HiddenAct::gelu_tanh}};
+constexpr ActName kActs[] = {{"relu2", HiddenAct::relu2},        {"silu", HiddenAct::silu},
+                             {"swish", HiddenAct::silu},         {"gelu", HiddenAct::gelu},
+                             {"gelu_new", HiddenAct::gelu_tanh}, {"gelu_pytorch_tanh", HiddenAct::gelu_tanh}};
 
 template <typename Entries>
 std::string list_names(const Entries& entries) {
@@ -83,8 +83,8 @@ void read_rope(const JsonReader& in, ModelConfig& config) {
     out.type = RopeType::llama3;
     out.low_freq_factor = rope.number_or("low_freq_factor", 1.0, 1e-6, 1e6);
     out.high_freq_factor = rope.number_or("high_freq_factor", 4.0, 1e-6, 1e6);
-    out.original_max_position_embeddings = rope.integer_or(
-        "original_max_position_embeddings", config.max_position_embeddings, 1, std::int64_t{1} << 40);
+    out.original_max_position_embeddings =
+        rope.integer_or("original_max_position_embeddings", config.max_position_embeddings, 1, std::int64_t{1} << 40);
     if (out.high_freq_factor <= out.low_freq_factor) {
       fail(ErrorKind::corrupt, "{}: rope_scaling.high_freq_factor must be larger than low_freq_factor", in.source());
     }
@@ -124,7 +124,8 @@ void read_quantization(const JsonReader& in, const Architecture& architecture, M
   if (!object->is_object()) in.bad("quantization_config", *object, "an object");
   const JsonReader q(*object, in.source(), "quantization_config.");
   if (const std::string method = q.string_or("quant_method", ""); method != "bitnet") {
-    fail(ErrorKind::unsupported, "{}: quant_method \"{}\" is not supported; supported is \"bitnet\"", in.source(), method);
+    fail(ErrorKind::unsupported, "{}: quant_method \"{}\" is not supported; supported is \"bitnet\"", in.source(),
+         method);
   }
   const std::string linear_class = q.string_or("linear_class", "bitlinear");
   const std::string mode = q.string_or("quantization_mode", "offline");

@@ -17,9 +17,9 @@ class RopeTable {
   /// Makes the rows of positions 0..positions-1 exist. Pointers from cos() and sin() before it are no longer valid.
   void reserve(std::int64_t positions);
 
-  [[nodiscard]] std::span<const float> inv_freq() const { return inv_freq_; }      // (head_dim / 2,)
-  [[nodiscard]] const float* cos() const { return cos_.data(); }                   // (positions, head_dim / 2)
-  [[nodiscard]] const float* sin() const { return sin_.data(); }                   // (positions, head_dim / 2)
+  [[nodiscard]] std::span<const float> inv_freq() const { return inv_freq_; }  // (head_dim / 2,)
+  [[nodiscard]] const float* cos() const { return cos_.data(); }               // (positions, head_dim / 2)
+  [[nodiscard]] const float* sin() const { return sin_.data(); }               // (positions, head_dim / 2)
 
  private:
   std::vector<float> inv_freq_;

@@ -57,8 +57,7 @@ std::unique_ptr<backend::DenseWeights>& ModelWeights::dense(Field field) {
 
 const LinearWeights* ModelWeights::find_linear(std::string_view name) const {
   for (const LayerWeights& layer : layers) {
-    for (const LinearWeights* linear :
-         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
+    for (const LinearWeights* linear : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
       if (linear->name == name) return linear;
     }
   }

@@ -35,8 +35,8 @@ struct LayerWeights {
 struct ModelWeights {
   std::unique_ptr<backend::DenseWeights> embed;  // (vocab, hidden)
   std::vector<LayerWeights> layers;
-  std::vector<float> final_norm;                 // (hidden,)
-  std::unique_ptr<backend::DenseWeights> head;   // (vocab, hidden); none: tied to embed
+  std::vector<float> final_norm;                // (hidden,)
+  std::unique_ptr<backend::DenseWeights> head;  // (vocab, hidden); none: tied to embed
 
   [[nodiscard]] const backend::DenseWeights& output() const { return head ? *head : *embed; }
 

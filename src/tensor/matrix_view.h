@@ -20,8 +20,7 @@ struct MatrixView {
       : data(data), rows(rows), cols(cols), stride(stride) {}
   /// A view to read only.
   operator MatrixView<const T>() const  // NOLINT(google-explicit-constructor): as T* converts to const T*
-    requires(!std::is_const_v<T>)
-  {
+      requires(!std::is_const_v<T>) {
     return {data, rows, cols, stride};
   }
   [[nodiscard]] T* row(std::int64_t i) const {

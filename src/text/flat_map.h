@@ -4,8 +4,9 @@
 
 #include <bit>
 #include <cstdint>
-#include <vector>
+#include <utility>
 
+#include "base/aligned_buffer.h"
 #include "base/fail.h"
 
 namespace bitnet::text {
@@ -27,48 +28,54 @@ class FlatMap {
 
   /// Inserts or overwrites. Throws Error(limit) for keys chosen to collide.
   void set(std::uint64_t key, std::uint64_t value) {
-    if (2 * (size_ + 1) > slots_.size()) grow();
-    const std::size_t index = index_of(key);
-    if (((index - mix64(key)) & (slots_.size() - 1)) > kMaxProbes) {
+    if (used_ + 1 > count_ / 4 * 3) grow();
+    const std::size_t index = index_of(key + 1);
+    if (((index - mix64(key + 1)) & (count_ - 1)) > kMaxProbes) {
       fail(ErrorKind::limit, "more than {} keys fall on one place of a hash table", kMaxProbes);
     }
-    Slot& slot = slots_[index];
-    if (slot.key == kFree) ++size_;
-    slot = {key, value};
+    used_ += slots()[index].tag == 0;
+    slots()[index] = {key + 1, value};
   }
 
   /// Null when absent.
   [[nodiscard]] const std::uint64_t* find(std::uint64_t key) const noexcept {
-    const Slot& slot = slots_[index_of(key)];
-    return slot.key == key ? &slot.value : nullptr;
+    const Slot& slot = slots()[index_of(key + 1)];
+    return slot.tag != 0 ? &slot.value : nullptr;
   }
 
  private:
-  static constexpr std::uint64_t kFree = ~std::uint64_t{0};
   struct Slot {
-    std::uint64_t key = kFree;
-    std::uint64_t value = 0;
+    std::uint64_t tag;  // key + 1; 0: free, as the buffer comes
+    std::uint64_t value;
   };
 
-  void allocate(std::size_t expected) { slots_.assign(std::bit_ceil(2 * expected + 2), Slot{}); }
+  [[nodiscard]] Slot* slots() const noexcept { return buffer_.as<Slot>(); }
 
-  [[nodiscard]] std::size_t index_of(std::uint64_t key) const noexcept {
-    const std::size_t mask = slots_.size() - 1;
-    std::size_t i = mix64(key) & mask;
-    while (slots_[i].key != key && slots_[i].key != kFree) i = (i + 1) & mask;
+  void allocate(std::size_t expected) {
+    count_ = std::bit_ceil(expected + expected / 2 + 4);
+    buffer_ = AlignedBuffer(count_ * sizeof(Slot));
+  }
+
+  [[nodiscard]] std::size_t index_of(std::uint64_t tag) const noexcept {
+    const std::size_t mask = count_ - 1;
+    std::size_t i = mix64(tag) & mask;
+    while (slots()[i].tag != tag && slots()[i].tag != 0) i = (i + 1) & mask;
     return i;
   }
 
   void grow() {
-    const std::vector<Slot> old = std::move(slots_);
-    allocate(old.size());
-    for (const Slot& slot : old) {
-      if (slot.key != kFree) slots_[index_of(slot.key)] = slot;
+    const AlignedBuffer old = std::move(buffer_);
+    const std::size_t old_count = count_;
+    allocate(old_count);
+    for (std::size_t i = 0; i < old_count; ++i) {
+      const Slot& slot = old.as<Slot>()[i];
+      if (slot.tag != 0) slots()[index_of(slot.tag)] = slot;
     }
   }
 
-  std::vector<Slot> slots_;
-  std::size_t size_ = 0;
+  AlignedBuffer buffer_;
+  std::size_t count_ = 0;  // a power of two
+  std::size_t used_ = 0;
 };
 
 }  // namespace bitnet::text

@@ -1,9 +1,11 @@
 #include "bitnet/tokenizer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/fail.h"
-#include "base/text_file.h"
+#include "base/mapped_file.h"
 #include "text/tokenizer_impl.h"
 #include "text/utf8.h"
 
@@ -44,6 +46,21 @@ Tokenizer::Impl::Impl(const text::Field& root)
       post_processor(text::make_post_processor(root["post_processor"])),
       decoder(text::make_decoder(root["decoder"])),
       added(root["added_tokens"], normalizer.get(), model.vocabulary()) {}
+
+std::shared_ptr<const Tokenizer::Impl> Tokenizer::Impl::parse(std::string_view json, std::string_view source,
+                                                              bool padded) {
+  if (json.size() > kMaxFileBytes) {
+    fail(ErrorKind::limit, "{}: {} bytes; at most {} are read", source, json.size(), kMaxFileBytes);
+  }
+  simdjson::dom::parser parser(kMaxFileBytes);
+  if (parser.allocate(json.size(), kMaxDepth) != simdjson::SUCCESS) throw std::bad_alloc();
+  simdjson::dom::element root;
+  if (const auto error = parser.parse(json.data(), json.size(), !padded).get(root); error != simdjson::SUCCESS) {
+    fail(error == simdjson::DEPTH_ERROR ? ErrorKind::limit : ErrorKind::corrupt, "{}: not valid JSON: {}", source,
+         simdjson::error_message(error));
+  }
+  return std::make_shared<const Impl>(text::Field(root, std::string(source) + ": "));
+}
 
 Tokenizer::Encoding Tokenizer::Impl::encode(std::string_view utf8, bool add_special_tokens) const {
   if (utf8.size() > kMaxTextBytes) {
@@ -98,22 +115,15 @@ std::string_view Tokenizer::Impl::text_to_decode(std::int32_t id, bool skip_spec
 }
 
 Tokenizer Tokenizer::from_file(const std::filesystem::path& tokenizer_json) {
-  return from_json(read_text_file(tokenizer_json, kMaxFileBytes), tokenizer_json.string());
+  const MappedFile file(tokenizer_json);
+  const std::string_view json(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const bool padded = json.size() % page != 0 && json.size() % page + simdjson::SIMDJSON_PADDING <= page;
+  return Tokenizer(Impl::parse(json, tokenizer_json.string(), padded));
 }
 
 Tokenizer Tokenizer::from_json(std::string_view json, std::string_view source_name) {
-  simdjson::dom::parser parser(kMaxFileBytes);
-  if (json.size() > kMaxFileBytes) {
-    fail(ErrorKind::limit, "{}: {} bytes; at most {} are read", source_name, json.size(), kMaxFileBytes);
-  }
-  if (parser.allocate(json.size(), kMaxDepth) != simdjson::SUCCESS) throw std::bad_alloc();
-  simdjson::dom::element root;
-  if (const auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS) {
-    const bool deep = error == simdjson::DEPTH_ERROR;
-    fail(deep ? ErrorKind::limit : ErrorKind::corrupt, "{}: not valid JSON: {}", source_name,
-         simdjson::error_message(error));
-  }
-  return Tokenizer(std::make_shared<const Impl>(text::Field(root, std::string(source_name) + ": ")));
+  return Tokenizer(Impl::parse(json, source_name, false));
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_special_tokens) const {

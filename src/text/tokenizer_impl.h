@@ -17,6 +17,9 @@ namespace bitnet {
 
 struct Tokenizer::Impl {
   explicit Impl(const text::Field& root);
+  /// `padded`: simdjson::SIMDJSON_PADDING bytes after `json` may be read, as after a file mapped into memory that does
+  /// not fill its last page; without them the text is copied.
+  [[nodiscard]] static std::shared_ptr<const Impl> parse(std::string_view json, std::string_view source, bool padded);
 
   [[nodiscard]] Encoding encode(std::string_view utf8, bool add_special_tokens) const;
   /// What the decoder sees of `id`; null data when there is no such token or it is to be skipped.

@@ -9,17 +9,28 @@
 namespace bitnet::text {
 namespace {
 
+constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15ULL;
+
+template <typename Word>
+std::uint64_t load(const char* bytes) noexcept {
+  Word word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+/// Of at most 8 bytes, reading overlapping words instead of a number of bytes that the compiler does not know.
+std::uint64_t load_tail(std::string_view bytes) noexcept {
+  const char* data = bytes.data();
+  const std::size_t size = bytes.size();
+  if (size >= 4) return load<std::uint32_t>(data) << 32 | load<std::uint32_t>(data + size - 4);
+  if (size >= 2) return load<std::uint16_t>(data) << 16 | load<std::uint16_t>(data + size - 2);
+  return size == 1 ? load<std::uint8_t>(data) : 0;
+}
+
 std::uint32_t hash_of(std::string_view token) noexcept {
   std::uint64_t hash = token.size();
-  while (token.size() >= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, token.data(), 8);
-    hash = mix64(hash ^ word) * 0x9E3779B97F4A7C15ULL;
-    token.remove_prefix(8);
-  }
-  std::uint64_t word = 0;
-  std::memcpy(&word, token.data(), token.size());
-  return static_cast<std::uint32_t>(mix64(hash ^ word) >> 16);
+  for (; token.size() > 8; token.remove_prefix(8)) hash = mix64(hash ^ load<std::uint64_t>(token.data())) * kOdd;
+  return static_cast<std::uint32_t>(mix64(hash * kOdd ^ load_tail(token)) >> 16);
 }
 
 }  // namespace

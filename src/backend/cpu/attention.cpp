@@ -92,8 +92,8 @@ void CpuBackend::copy_kv_block(const KvBlock& from, KvBlock& to) {
 void CpuBackend::read_kv(const KvBlock& block, const KvShape& shape, std::int64_t layer, std::int64_t slot,
                          std::span<float> key, std::span<float> value) const {
   const KvLayout layout(shape);
-  const auto convert = table_.to_float[static_cast<int>(shape.type == KvType::f32 ? kernels::DenseType::f32
-                                                                                   : kernels::DenseType::f16)];
+  const auto convert =
+      table_.to_float[static_cast<int>(shape.type == KvType::f32 ? kernels::DenseType::f32 : kernels::DenseType::f16)];
   for (std::int64_t head = 0; head < shape.kv_heads; ++head) {
     const std::byte* keys = bytes_of(block) + layout.key(layer, head);
     const std::byte* values = bytes_of(block) + layout.value(layer, head);
@@ -101,8 +101,7 @@ void CpuBackend::read_kv(const KvBlock& block, const KvShape& shape, std::int64_
     for (std::int64_t d = 0; d < shape.head_dim; ++d) {
       convert(keys + (d * kKvBlockTokens + slot) * layout.element, 1, key_out + d);
     }
-    convert(values + slot * layout.value_stride * layout.element, shape.head_dim,
-            value.data() + head * shape.head_dim);
+    convert(values + slot * layout.value_stride * layout.element, shape.head_dim, value.data() + head * shape.head_dim);
   }
 }
 
@@ -140,8 +139,7 @@ void CpuBackend::attention(const KvShape& shape, std::int64_t layer, MatrixView<
       const auto needed = static_cast<std::size_t>(heads * (token.position / kKvBlockTokens + 1) * kKvBlockTokens);
       if (scores.size() < needed) scores.resize(needed * 2);
       const std::int64_t first = head * heads;
-      float* visible = probabilities.data == nullptr ? nullptr
-                                                     : probabilities.row(t * heads * shape.kv_heads + first);
+      float* visible = probabilities.data == nullptr ? nullptr : probabilities.row(t * heads * shape.kv_heads + first);
       task(token, layout.key(layer, head), layout.value(layer, head), heads, q.row(t) + first * shape.head_dim,
            scores.data(), out.row(t) + first * shape.head_dim, visible, probabilities.stride);
     }

@@ -1,3 +1,5 @@
+#include "pack/prepare.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -8,7 +10,6 @@
 #include "backend/cpu/cpu_weights.h"
 #include "base/fail.h"
 #include "pack/absmean.h"
-#include "pack/prepare.h"
 
 namespace bitnet::backend {
 namespace {
@@ -35,7 +36,8 @@ class FirstBadCode {
   }
   void throw_if_any(const TernarySource& source) const {
     if (!at_) return;
-    fail(ErrorKind::corrupt, "{}: row {}, column {} holds no ternary weight (code 3); expected codes 0, 1, 2 for -1, 0, +1", source.name,
+    fail(ErrorKind::corrupt,
+         "{}: row {}, column {} holds no ternary weight (code 3); expected codes 0, 1, 2 for -1, 0, +1", source.name,
          at_->row, at_->column);
   }
 
@@ -91,8 +93,8 @@ void prepare_rows(const TernarySource& source, CpuTernary& weights, ThreadPool& 
   pool.run([&](int part, int parts) {
     const PartRange range = part_range(source.out, part, parts);
     const std::int64_t begin = range.begin;
-    if (const auto at = pack::prepare_int8(rows + begin * source.in, range.end - begin, source.in, source.in,
-                                           weights.row(begin))) {
+    if (const auto at =
+            pack::prepare_int8(rows + begin * source.in, range.end - begin, source.in, source.in, weights.row(begin))) {
       bad.report({begin + at->row, at->column});
     }
   });

@@ -1,0 +1,155 @@
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "bitnet/error.h"
+#include "bitnet/model_config.h"
+
+namespace bitnet {
+namespace {
+
+Json flagship() {
+  return Json::parse(R"({
+    "architectures": ["BitNetForCausalLM"], "hidden_act": "relu2", "hidden_size": 2560, "intermediate_size": 6912,
+    "max_position_embeddings": 4096, "num_attention_heads": 20, "num_hidden_layers": 30, "num_key_value_heads": 5,
+    "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "tie_word_embeddings": true, "vocab_size": 128256,
+    "bos_token_id": 128000, "eos_token_id": 128001,
+    "quantization_config": {"quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "offline"}})");
+}
+
+ModelConfig parse(const Json& json) { return ModelConfig::from_json(json.dump(), "config.json"); }
+
+/// The message of the error that the configuration causes; empty when there is none.
+std::string error_of(const Json& json, ErrorKind kind) {
+  try {
+    (void)parse(json);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), kind) << error.what();
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ModelConfig, ReadsTheFlagship) {
+  const ModelConfig c = parse(flagship());
+  EXPECT_EQ(c.head_dim, 128);
+  EXPECT_EQ(c.num_key_value_heads, 5);
+  EXPECT_EQ(c.hidden_act, HiddenAct::relu2);
+  EXPECT_EQ(c.feed_forward, FeedForwardKind::gated);
+  EXPECT_TRUE(c.attn_sub_norm && c.ffn_sub_norm && c.tie_word_embeddings);
+  EXPECT_DOUBLE_EQ(c.rope_theta, 500000.0);
+  EXPECT_EQ(c.quantization.linear_class, LinearClass::autobitlinear);
+  EXPECT_EQ(c.quantization.mode, QuantizationMode::offline);
+  EXPECT_EQ(c.eos_token_id, std::vector<std::int32_t>{128001});
+}
+
+TEST(ModelConfig, DefaultsFollowTheReference) {
+  Json json = flagship();
+  json["quantization_config"] = {{"quant_method", "bitnet"}};
+  for (const char* key : {"rms_norm_eps", "rope_theta", "num_key_value_heads", "tie_word_embeddings"}) json.erase(key);
+  const ModelConfig c = parse(json);
+  EXPECT_EQ(c.quantization.linear_class, LinearClass::bitlinear);
+  EXPECT_EQ(c.quantization.mode, QuantizationMode::offline);
+  EXPECT_EQ(c.quantization.modules_to_not_convert, std::vector<std::string>{"lm_head"});
+  EXPECT_DOUBLE_EQ(c.rms_norm_eps, 1e-6);
+  EXPECT_DOUBLE_EQ(c.rope_theta, 10000.0);
+  EXPECT_EQ(c.num_key_value_heads, 20);
+  EXPECT_FALSE(c.tie_word_embeddings);
+}
+
+TEST(ModelConfig, HeadDimMayDifferFromHiddenOverHeads) {
+  Json json = flagship();
+  json["head_dim"] = 256;
+  EXPECT_EQ(parse(json).head_dim, 256);
+}
+
+TEST(ModelConfig, OneBitLlmIsQuantizedWhenLoaded) {
+  Json json = flagship();
+  json["architectures"] = {"BitnetForCausalLM"};
+  json["hidden_act"] = "silu";
+  json.erase("quantization_config");
+  json["weight_bits"] = 1;
+  json["input_bits"] = 8;
+  const ModelConfig c = parse(json);
+  EXPECT_EQ(c.quantization.mode, QuantizationMode::online);
+  EXPECT_TRUE(c.attn_sub_norm && c.ffn_sub_norm);
+  json["weight_bits"] = 4;
+  EXPECT_NE(error_of(json, ErrorKind::unsupported).find("weight_bits 4"), std::string::npos);
+}
+
+TEST(ModelConfig, TheOriginalDesignIsPlain) {
+  Json json = flagship();
+  json["architectures"] = {"BitnetCoreForCausalLM"};
+  json.erase("quantization_config");
+  json.erase("hidden_act");
+  const ModelConfig c = parse(json);
+  EXPECT_EQ(c.feed_forward, FeedForwardKind::plain);
+  EXPECT_EQ(c.hidden_act, HiddenAct::gelu);
+  EXPECT_FALSE(c.attn_sub_norm || c.ffn_sub_norm);
+}
+
+TEST(ModelConfig, RopeScalingOldAndNewSpelling) {
+  Json json = flagship();
+  json["rope_scaling"] = {{"type", "linear"}, {"factor", 4.0}};
+  EXPECT_EQ(parse(json).rope_scaling.type, RopeType::linear);
+  json.erase("rope_theta");
+  json["rope_parameters"] = {{"rope_type", "llama3"},   {"rope_theta", 1e4},
+                             {"factor", 8.0},           {"low_freq_factor", 1.0},
+                             {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 8192}};
+  const ModelConfig c = parse(json);
+  EXPECT_EQ(c.rope_scaling.type, RopeType::llama3);
+  EXPECT_DOUBLE_EQ(c.rope_theta, 1e4);
+  EXPECT_EQ(c.rope_scaling.original_max_position_embeddings, 8192);
+}
+
+struct BadConfig {
+  const char* patch;  // a JSON merge patch
+  ErrorKind kind;
+  const char* expected;
+};
+
+class BadConfigTest : public testing::TestWithParam<BadConfig> {};
+
+TEST_P(BadConfigTest, IsRefusedNamingTheField) {
+  Json json = flagship();
+  json.merge_patch(Json::parse(GetParam().patch));
+  const std::string message = error_of(json, GetParam().kind);
+  EXPECT_NE(message.find(GetParam().expected), std::string::npos) << message;
+  EXPECT_NE(message.find("config.json"), std::string::npos) << message;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadConfigTest,
+    testing::Values(
+        BadConfig{R"({"architectures": ["GPT2LMHeadModel"]})", ErrorKind::unsupported,
+                  "supported are BitNetForCausalLM"},
+        BadConfig{R"({"architectures": null})", ErrorKind::corrupt, "architectures"},
+        BadConfig{R"({"architectures": []})", ErrorKind::corrupt, "architectures"},
+        BadConfig{R"({"hidden_act": "mish"})", ErrorKind::unsupported, "\"mish\""},
+        BadConfig{R"({"hidden_act": null})", ErrorKind::corrupt, "hidden_act is missing"},
+        BadConfig{R"({"hidden_size": 0})", ErrorKind::corrupt, "hidden_size"},
+        BadConfig{R"({"hidden_size": 1e30})", ErrorKind::corrupt, "hidden_size"},
+        BadConfig{R"({"hidden_size": "2560"})", ErrorKind::corrupt, "hidden_size"},
+        BadConfig{R"({"hidden_size": 18446744073709551615})", ErrorKind::corrupt, "hidden_size"},
+        BadConfig{R"({"num_hidden_layers": -1})", ErrorKind::corrupt, "num_hidden_layers"},
+        BadConfig{R"({"num_key_value_heads": 3})", ErrorKind::corrupt, "multiple of num_key_value_heads"},
+        BadConfig{R"({"num_attention_heads": 5, "num_key_value_heads": 5, "hidden_size": 2561})", ErrorKind::corrupt,
+                  "hidden_size 2561"},
+        BadConfig{R"({"head_dim": 65})", ErrorKind::corrupt, "odd"},
+        BadConfig{R"({"rms_norm_eps": "small"})", ErrorKind::corrupt, "rms_norm_eps"},
+        BadConfig{R"({"rms_norm_eps": -1})", ErrorKind::corrupt, "rms_norm_eps"},
+        BadConfig{R"({"rope_scaling": {"rope_type": "yarn", "factor": 2}})", ErrorKind::unsupported, "\"yarn\""},
+        BadConfig{R"({"rope_scaling": {"rope_type": "linear"}})", ErrorKind::corrupt, "factor"},
+        BadConfig{R"({"rope_scaling": {"rope_type": "llama3", "factor": 2, "high_freq_factor": 1}})",
+                  ErrorKind::corrupt, "high_freq_factor"},
+        BadConfig{R"({"quantization_config": null})", ErrorKind::unsupported, "quantization_config"},
+        BadConfig{R"({"quantization_config": {"quant_method": "gptq"}})", ErrorKind::unsupported, "\"gptq\""},
+        BadConfig{R"({"quantization_config": {"linear_class": "x"}})", ErrorKind::unsupported, "linear_class"},
+        BadConfig{R"({"quantization_config": {"quantization_mode": "x"}})", ErrorKind::unsupported,
+                  "quantization_mode"},
+        BadConfig{R"({"quantization_config": {"linear_class": "bitlinear", "quantization_mode": "online"}})",
+                  ErrorKind::unsupported, "autobitlinear"},
+        BadConfig{R"({"eos_token_id": [1, -2]})", ErrorKind::corrupt, "eos_token_id"},
+        BadConfig{R"({"tie_word_embeddings": 1})", ErrorKind::corrupt, "tie_word_embeddings"}));
+
+}  // namespace
+}  // namespace bitnet
