@@ -42,32 +42,39 @@ void count(State& state, std::int64_t bytes, std::int64_t products) {
   state.counters["MAC/s"] = Counter(static_cast<double>(state.iterations() * products), Counter::kIsRate);
 }
 
-/// Enough copies of a matrix that none of it is in a cache when its turn comes again.
-std::int64_t copies_for(std::int64_t bytes) { return std::max<std::int64_t>(1, (std::int64_t{512} << 20) / bytes); }
+/// More than the caches hold: what is read in turn from so many bytes comes from memory.
+constexpr std::int64_t kFarBytes = std::int64_t{256} << 20;
 
+/// Memory of its own (untouched pages would all be one), filled with valid ternary codes, which are also f16 and f32
+/// numbers of ordinary size.
+AlignedBuffer memory(std::int64_t bytes) {
+  AlignedBuffer buffer(static_cast<std::size_t>(bytes));
+  std::memset(buffer.data(), 0x26, buffer.size());
+  return buffer;
+}
+
+/// Eight streams: more than one is needed to keep the memory busy from one core.
 void read_memory(State& state) {
-  const std::int64_t size = std::int64_t{512} << 20;
-  const AlignedBuffer buffer = random_bytes(size);
+  constexpr std::int64_t kStreams = 8;
+  const AlignedBuffer buffer = memory(kFarBytes);
+  const std::int64_t words = kFarBytes / 8 / kStreams;
   for (auto _ : state) {
-    const auto* words = buffer.as<std::uint64_t>();
-    std::uint64_t sums[32] = {};
-    for (std::int64_t i = 0; i < size / 8; i += 32) {
-      for (int j = 0; j < 32; ++j) sums[j] ^= words[i + j];
+    std::uint64_t sums[kStreams][8] = {};
+    for (std::int64_t i = 0; i < words; i += 8) {
+      for (std::int64_t s = 0; s < kStreams; ++s) {
+        for (int j = 0; j < 8; ++j) sums[s][j] ^= buffer.as<std::uint64_t>()[s * words + i + j];
+      }
     }
     benchmark::DoNotOptimize(sums);
   }
-  count(state, size, 0);
+  count(state, kFarBytes, 0);
 }
 
 /// tokens × in × out; one token reads its weights from memory, more find them in a cache.
 void ternary(State& state, const KernelTable& table, std::int64_t tokens, std::int64_t in, std::int64_t out) {
   const std::int64_t bytes = out * pack::row_bytes(in);
-  const std::int64_t copies = tokens == 1 ? copies_for(bytes) : 1;
-  AlignedBuffer codes = random_bytes(bytes * copies);
-  for (std::int64_t i = 0; i < bytes * copies; ++i) {  // code 3 does not occur
-    auto& byte = codes.as<std::uint8_t>()[i];
-    byte = static_cast<std::uint8_t>(byte & ~((byte & (byte >> 1) & 0x55) * 2));
-  }
+  const std::int64_t copies = tokens == 1 ? kFarBytes / bytes : 1;
+  const AlignedBuffer codes = memory(bytes * copies);
   const std::int64_t padded = pack::padded_length(in);
   const AlignedBuffer x = random_bytes(tokens * padded);
   const AlignedBuffer slices(static_cast<std::size_t>(tokens * padded / 64) * sizeof(std::int32_t));
@@ -87,8 +94,7 @@ void dense(State& state, const KernelTable& table, DenseType type, std::int64_t 
   constexpr std::int64_t kIn = 2560;
   const std::int64_t rows = tokens == 1 ? 65536 : 2048;
   const std::int64_t bytes = rows * kIn * (type == DenseType::f32 ? 4 : 2);
-  const AlignedBuffer w(static_cast<std::size_t>(bytes));
-  std::memset(w.data(), 0x3c, w.size());  // memory of its own, and numbers of ordinary size
+  const AlignedBuffer w = memory(bytes);
   const AlignedBuffer x = random_floats(tokens * kIn);
   AlignedBuffer y(static_cast<std::size_t>(tokens * rows) * sizeof(float));
   for (auto _ : state) {
@@ -105,10 +111,8 @@ void attention(State& state, const KernelTable& table, KvType type) {
   constexpr std::int64_t kBlocks = 5 * 128;
   const auto kv = static_cast<int>(type);
   const std::int64_t block_bytes = kKvBlockTokens * kHeadDim * (type == KvType::f32 ? 4 : 2);
-  const AlignedBuffer keys(static_cast<std::size_t>(kBlocks * block_bytes));
-  const AlignedBuffer values(static_cast<std::size_t>(kBlocks * block_bytes));
-  std::memset(keys.data(), 0x2c, keys.size());
-  std::memset(values.data(), 0x2c, values.size());
+  const AlignedBuffer keys = memory(kBlocks * block_bytes);
+  const AlignedBuffer values = memory(kBlocks * block_bytes);
   const AlignedBuffer q = random_floats(kHeads * kHeadDim);
   AlignedBuffer scores = random_floats(kHeads * kBlocks * kKvBlockTokens);
   AlignedBuffer out = random_floats(kHeads * kHeadDim);
@@ -157,8 +161,7 @@ void elementwise(State& state, const KernelTable& table, const std::string& op) 
 void prepare_hf(State& state) {
   constexpr std::int64_t kIn = 2560;
   constexpr std::int64_t kPackedRows = 6912;
-  AlignedBuffer packed(kIn * kPackedRows);
-  std::memset(packed.data(), 0x64, packed.size());
+  const AlignedBuffer packed = memory(kIn * kPackedRows);
   AlignedBuffer prepared(static_cast<std::size_t>(4 * kPackedRows * pack::row_bytes(kIn)));
   for (auto _ : state) {
     const auto invalid =

@@ -6,6 +6,7 @@
 /// elements l, l + 16, l + 32 … one after the other with fused multiply-add, starting from +0, the input being padded
 /// with +0 to a multiple of 16; then the lanes fold in halves: l += l + 8, l += l + 4, l += l + 2, l += l + 1.
 /// "sequential" means element 0, 1, 2 … one after the other with fused multiply-add.
+/// A NaN is a NaN: its sign and payload depend on the processor. Maxima pass over NaN.
 ///
 /// No entry allocates, throws, locks or reads global state. All may run concurrently on disjoint outputs.
 /// Pointers need no alignment beyond their type's, but 64 bytes is fastest. Sizes of 0 are allowed everywhere.
@@ -72,6 +73,7 @@ struct KernelTable {
   void (*rms_norm)(const float* x, const float* w, float eps, std::int64_t n, float* y);
 
   /// y[i] = activation(x[i]); y may be x. relu2: max(x, 0)²; silu: x / (1 + exp(-x)) with exp of the scalar table.
+  /// NaN stays NaN.
   /// gelu and gelu_tanh may be the scalar function in every table.
   void (*activate[kActivations])(const float* x, std::int64_t n, float* y);
   /// y[i] = activation(gate[i]) · up[i]; y may be gate or up.

@@ -44,8 +44,8 @@ inline void add_slices(const std::uint8_t* w, std::int64_t row_bytes, const std:
   }
 }
 
-/// One token reads weights from memory and never again: they are asked for this far ahead in each row.
-constexpr std::int64_t kPrefetchBytes = 2048;
+/// One token reads weights from memory and never again: they are asked for this far ahead in each stream of rows.
+constexpr std::int64_t kPrefetchBytes = 1024;
 
 template <int R, int T>
 inline void dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,

@@ -31,28 +31,36 @@ struct Sums {
   std::int64_t row_step;
 };
 
-/// T tokens from `token` with `rows` rows, R at a time.
+/// R rows, `apart` rows from one another, with T tokens from `token`; `offset` is Σ x of each.
+template <int R, int T>
+inline void ternary_tile(const TernaryMatrix& w, std::int64_t row, std::int64_t apart, const Int8Rows& x,
+                         std::int64_t token, Slices slices, const std::int32_t (&offset)[T], Sums sums) {
+  const std::int64_t row_bytes = w.blocks * pack::kBlockBytes;
+  std::int32_t dots[T][R];
+  dot<R, T>(w.codes + row * row_bytes, apart * row_bytes, x.data + token * x.stride, x.stride, slices.begin, slices.end,
+            dots);
+  for (int t = 0; t < T; ++t) {
+    for (int r = 0; r < R; ++r) sums.data[t * sums.token_step + r * apart * sums.row_step] = dots[t][r] - offset[t];
+  }
+}
+
+/// T tokens from `token` with `rows` rows. More tokens find the rows in a cache: R neighbours at a time. One token
+/// reads them from memory: R streams of rows, each as long as it can be, so that the processor sees them coming.
 template <int R, int T>
 inline void ternary_rows(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, const Int8Rows& x,
                          std::int64_t token, Slices slices, Sums sums) {
-  const std::int64_t row_bytes = w.blocks * pack::kBlockBytes;
-  const std::int8_t* tokens = x.data + token * x.stride;
   std::int32_t offset[T];
   for (int t = 0; t < T; ++t) offset[t] = sum_of(x, token + t, slices);
-  std::int64_t r = 0;
-  for (; r + R <= rows; r += R) {
-    std::int32_t dots[T][R];
-    dot<R, T>(w.codes + (row + r) * row_bytes, row_bytes, tokens, x.stride, slices.begin, slices.end, dots);
-    for (int t = 0; t < T; ++t) {
-      for (int i = 0; i < R; ++i) {
-        sums.data[t * sums.token_step + (r + i) * sums.row_step] = dots[t][i] - offset[t];
-      }
-    }
+  const std::int64_t tiles = rows / R;
+  const std::int64_t step = T == 1 ? 1 : R;
+  const std::int64_t apart = T == 1 ? tiles : 1;
+  for (std::int64_t i = 0; i < tiles; ++i) {
+    ternary_tile<R, T>(w, row + i * step, apart, x, token, slices, offset,
+                       {sums.data + i * step * sums.row_step, sums.token_step, sums.row_step});
   }
-  for (; r < rows; ++r) {
-    std::int32_t dots[T][1];
-    dot<1, T>(w.codes + (row + r) * row_bytes, row_bytes, tokens, x.stride, slices.begin, slices.end, dots);
-    for (int t = 0; t < T; ++t) sums.data[t * sums.token_step + r * sums.row_step] = dots[t][0] - offset[t];
+  for (std::int64_t r = tiles * R; r < rows; ++r) {
+    ternary_tile<1, T>(w, row + r, 1, x, token, slices, offset,
+                       {sums.data + r * sums.row_step, sums.token_step, sums.row_step});
   }
 }
 
