@@ -1,6 +1,7 @@
 #include "base/aligned_buffer.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -39,8 +40,10 @@ AlignedBuffer::AlignedBuffer(std::size_t bytes) : size_(bytes) {
     data_ = {data, Release()};
     return;
   }
-  // Map one huge page more than needed and give the unaligned ends back.
-  const std::size_t rounded = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  // Map one huge page more than needed and give the unaligned ends back. The end is cut at a small page: a whole huge
+  // page there would cost each of hundreds of weight matrices a megabyte that nobody uses.
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t rounded = (bytes + page - 1) / page * page;
   void* raw = mmap(nullptr, rounded + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (raw == MAP_FAILED) out_of_memory(bytes);
   auto* start = static_cast<std::byte*>(raw);

@@ -132,6 +132,7 @@ void GenerationFlags::add_sampling(CLI::App& app) {
   add<float>(app, "--min-p", &S::min_p, "Drop tokens less likely than this share of the likeliest; 0: off");
   add<float>(app, "--repetition-penalty", &S::repetition_penalty, "Makes what was said before less likely; 1: off");
   add<std::uint64_t>(app, "--seed", &S::seed, "The same seed gives the same text");
+  app.get_option("--seed")->check(CLI::NonNegativeNumber);  // CLI11 would wrap it around
 }
 
 void GenerationFlags::add_length(CLI::App& app) {

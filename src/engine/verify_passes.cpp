@@ -83,7 +83,7 @@ void Verifier::attention(const std::string& name, const std::vector<const Rows*>
       }
     }
   }
-  add(judge_network(difference.comparison(name), true, 1));
+  add(judge_network(difference.comparison(name), true, 0.1));  // probabilities, mostly far below 1
 }
 
 void Verifier::cache(std::int64_t layer, const std::vector<model::KvSequence>& sequences) {
