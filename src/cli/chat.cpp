@@ -68,7 +68,7 @@ class Chat {
 
   void answer(const std::string& question) {
     const Interrupt interrupt(Interrupt::Second::ignored);
-    messages_.push_back({Role::user, question});
+    say(Role::user, question);
     bool at_line_start = true;
     try {
       const Generation result = session_.reply(messages_, settings_, [&](std::string_view text) {
@@ -79,7 +79,7 @@ class Chat {
         return !Interrupt::requested();
       });
       // What was said stays said: a stopped answer is part of the conversation too.
-      messages_.push_back({Role::assistant, result.text});
+      say(Role::assistant, result.text);
       if (!at_line_start) write_out("\n");
       if (show_speed_) write_err(summary(result) + "\n");
     } catch (const Error& error) {
@@ -88,6 +88,12 @@ class Chat {
       report("error", error.what());
       if (!messages_.empty()) write_err("/reset forgets the conversation so far.\n");
     }
+  }
+
+  void say(Role role, const std::string& content) {
+    messages_.emplace_back();
+    messages_.back().role = role;
+    messages_.back().content = content;
   }
 
   Session session_;

@@ -71,8 +71,9 @@ int run_command(const Arguments& arguments) {
   };
   Generation result;
   if (as_message) {
-    const std::vector<ChatMessage> messages = {{Role::user, prompt}};
-    result = session.reply(messages, settings, on_text);
+    ChatMessage message;
+    message.content = prompt;
+    result = session.reply({&message, 1}, settings, on_text);
   } else {
     result = session.generate(prompt, settings, on_text);
   }
