@@ -25,12 +25,12 @@ enum class Role { system, user, assistant, tool };
 
 struct ChatMessage {
   Role role = Role::user;
-  std::string content;
+  std::string content = {};
   /// A JSON array of the calls an assistant made, as the OpenAI interface has them; empty: none.
-  std::string tool_calls_json;
+  std::string tool_calls_json = {};
   /// Of a tool's answer: the call it answers, and the tool's name. Empty: not set.
-  std::string tool_call_id;
-  std::string name;
+  std::string tool_call_id = {};
+  std::string name = {};
 };
 
 struct ChatOptions {

@@ -20,7 +20,7 @@ struct InferenceSettings {
   bool do_sample = true;            ///< false: greedy, the first index on ties
   float temperature = 0.7F;         ///< divides the logits; > 0
   std::int32_t top_k = 50;          ///< keeps logits ≥ the k-th largest; 0: off
-  float top_p = 0.9F;               ///< keeps the smallest set with this probability; in (0, 1]; 1: off
+  float top_p = 0.9F;               ///< keeps the smallest set with this probability; in [0, 1]; 1: off
   float min_p = 0.0F;               ///< drops p < min_p · max p; in [0, 1]; 0: off
   float repetition_penalty = 1.1F;  ///< logit < 0: × p, else ÷ p, once for each id seen; > 0; 1: off
   std::uint64_t seed = 42;          ///< the same seed gives the same tokens, whatever the number of threads

@@ -41,7 +41,7 @@ struct WeightScales {
   std::vector<float> values;  ///< 1 (per tensor), [out] (per row) or [out, groups]; empty for a master
   std::int64_t group = 0;     ///< inputs that share one scale, a multiple of 64; 0: the whole row
   ScaleRule rule = ScaleRule::multiply;
-  std::vector<float> bias;  ///< [out], or empty
+  std::vector<float> bias = {};  ///< [out], or empty
 };
 
 class TernaryWeights {

@@ -165,7 +165,7 @@ void InferenceSettings::validate() const {
   if (do_sample)
     require(temperature > 0 && temperature <= kMost, "temperature", temperature, "a number greater than 0");
   require(top_k >= 0, "top_k", top_k, "0 (off) or more");
-  require(top_p > 0 && top_p <= 1, "top_p", top_p, "a number in (0, 1]");
+  require(top_p >= 0 && top_p <= 1, "top_p", top_p, "a number in [0, 1]");
   require(min_p >= 0 && min_p <= 1, "min_p", min_p, "a number in [0, 1]");
   require(repetition_penalty > 0 && repetition_penalty <= kMost, "repetition_penalty", repetition_penalty,
           "a number greater than 0");

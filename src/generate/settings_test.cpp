@@ -111,7 +111,7 @@ TEST(InferenceSettings, RangesAreChecked) {
   expect_refused([](auto& s) { s.temperature = kNan; }, "temperature");
   expect_refused([](auto& s) { s.temperature = std::numeric_limits<float>::infinity(); }, "temperature");
   expect_refused([](auto& s) { s.top_k = -1; }, "top_k");
-  expect_refused([](auto& s) { s.top_p = 0; }, "top_p");
+  expect_refused([](auto& s) { s.top_p = -0.5F; }, "top_p");
   expect_refused([](auto& s) { s.top_p = 1.5; }, "top_p");
   expect_refused([](auto& s) { s.top_p = kNan; }, "top_p");
   expect_refused([](auto& s) { s.min_p = -0.1F; }, "min_p");

@@ -218,26 +218,37 @@ INSTANTIATE_TEST_SUITE_P(
     All, LoaderFaults,
     testing::Values(
         Fault{"missing_weight", [](auto& c) { c.tensors.erase(kUp + ".weight"); }, {kUp + ".weight is missing"}},
-        Fault{"missing_scale", [](auto& c) { c.tensors.erase(kUp + ".weight_scale"); }, {kUp + ".weight_scale is missing"}},
+        Fault{"missing_scale",
+              [](auto& c) { c.tensors.erase(kUp + ".weight_scale"); },
+              {kUp + ".weight_scale is missing"}},
         Fault{"missing_norm", [](auto& c) { c.tensors.erase("model.norm.weight"); }, {"model.norm.weight is missing"}},
         Fault{"missing_head", [](auto& c) { c.tensors.erase("lm_head.weight"); }, {"lm_head.weight is missing"}},
-        Fault{"extra", [](auto& c) { c.tensors["model.layers.2.mlp.up_proj.weight"] = Tensor(DType::u8, Shape{20, 48}); },
+        Fault{"extra",
+              [](auto& c) {
+                c.tensors["model.layers.2.mlp.up_proj.weight"] = Tensor(DType::u8, Shape{20, 48});
+              },
               {"model.layers.2.mlp.up_proj.weight", "belongs to no part", "2 layers"}},
-        Fault{"misshaped", [](auto& c) { c.tensors[kUp + ".weight"] = Tensor(DType::u8, Shape{21, 48}); },
+        Fault{"misshaped",
+              [](auto& c) {
+                c.tensors[kUp + ".weight"] = Tensor(DType::u8, Shape{21, 48});
+              },
               {kUp, "[21, 48]", "[20, 48]"}},
-        Fault{"unpacked", [](auto& c) { c.tensors[kUp + ".weight"] = Tensor(DType::bf16, Shape{80, 48}); },
+        Fault{"unpacked",
+              [](auto& c) {
+                c.tensors[kUp + ".weight"] = Tensor(DType::bf16, Shape{80, 48});
+              },
               {kUp, "BF16", "U8"}},
-        Fault{"misshaped_norm", [](auto& c) { c.tensors["model.norm.weight"] = Tensor(DType::bf16, Shape{47}); },
+        Fault{"misshaped_norm",
+              [](auto& c) { c.tensors["model.norm.weight"] = Tensor(DType::bf16, Shape{47}); },
               {"model.norm.weight", "[47]", "[48]"}},
         Fault{"misshaped_scale",
-              [](auto& c) { c.tensors[kUp + ".weight_scale"] = Tensor(DType::f32, Shape{3}); }, {kUp, "[3]"}},
+              [](auto& c) { c.tensors[kUp + ".weight_scale"] = Tensor(DType::f32, Shape{3}); },
+              {kUp, "[3]"}},
         Fault{"code_three",
               [](auto& c) { c.tensors.at(kUp + ".weight").template as<std::uint8_t>()[2 * 48 + 5] = 0b01110100; },
               {kUp + ".weight", "row 42, column 5"}},
         Fault{"nan_scale",
-              [](auto& c) {
-                c.tensors.at(kUp + ".weight_scale").template as<std::uint16_t>()[0] = 0x7fc0;
-              },
+              [](auto& c) { c.tensors.at(kUp + ".weight_scale").template as<std::uint16_t>()[0] = 0x7fc0; },
               {kUp + ".weight_scale", "nan"}},
         Fault{"zero_scale",
               [](auto& c) { c.tensors.at(kUp + ".weight_scale").template as<std::uint16_t>()[0] = 0; },
@@ -245,7 +256,9 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"infinite_norm",
               [](auto& c) { c.tensors.at("model.norm.weight").template as<std::uint16_t>()[3] = 0x7f80; },
               {"model.norm.weight", "element 3", "inf"}},
-        Fault{"fewer_layers", [](auto& c) { c.config["num_hidden_layers"] = 1; }, {"model.layers.1.", "belongs to no part"}},
+        Fault{"fewer_layers",
+              [](auto& c) { c.config["num_hidden_layers"] = 1; },
+              {"model.layers.1.", "belongs to no part"}},
         Fault{"more_layers", [](auto& c) { c.config["num_hidden_layers"] = 3; }, {"model.layers.2.", "is missing"}}),
     [](const auto& info) { return info.param.name; });
 

@@ -1,5 +1,6 @@
 #include "pack/prepare.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "pack/ternary_layout.h"
@@ -52,7 +53,7 @@ std::optional<Position> prepare_int8(const std::int8_t* weights, std::int64_t ro
                                      std::int64_t stride, std::uint8_t* prepared) {
   for (std::int64_t r = 0; r < rows; ++r) {
     std::uint8_t* row = prepared + r * row_bytes(in);
-    std::memset(row, 0x55, static_cast<std::size_t>(row_bytes(in)));  // zeros: code 1 everywhere
+    std::fill_n(row, row_bytes(in), std::uint8_t{0x55});  // zeros: code 1 everywhere
     for (std::int64_t c = 0; c < in; ++c) {
       const std::int8_t weight = weights[r * stride + c];
       if (weight < -1 || weight > 1) return Position{r, c};

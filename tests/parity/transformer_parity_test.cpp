@@ -117,7 +117,8 @@ TEST_P(EveryTable, GivesTheBitsOfTheScalarOne) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tables, EveryTable, testing::ValuesIn(kernels::built_tables().begin(), kernels::built_tables().end()),
+INSTANTIATE_TEST_SUITE_P(Tables, EveryTable,
+                         testing::ValuesIn(kernels::built_tables().begin(), kernels::built_tables().end()),
                          [](const auto& info) { return info.param->name; });
 
 TEST(TransformerParity, ThreadsDoNotMatter) {
@@ -130,7 +131,8 @@ RC_GTEST_PROP(TransformerParity, ChunksDoNotMatter, ()) {
   static Rig rig(small_config(), best(), 2);
   static const Ids ids = some_ids(70, 61);
   static const std::vector<float> whole = rig.logits(ids, {70});
-  const auto cuts = *rc::gen::nonEmpty(rc::gen::container<std::vector<std::size_t>>(rc::gen::inRange<std::size_t>(1, 40)));
+  const auto cuts =
+      *rc::gen::nonEmpty(rc::gen::container<std::vector<std::size_t>>(rc::gen::inRange<std::size_t>(1, 40)));
   RC_ASSERT(rig.logits(ids, cuts) == whole);
 }
 

@@ -27,8 +27,8 @@ std::vector<double> expected(const std::vector<float>& x, std::int64_t tokens, c
         const double q = std::min(127.0F, std::max(-128.0F, std::nearbyint(row[k] * s)));
         const std::int64_t groups = scales.group == 0 ? 1 : (in + scales.group - 1) / scales.group;
         const std::int64_t group = scales.group == 0 ? 0 : k / scales.group;
-        const double g = scales.values.size() == 1 ? scales.values[0]
-                                                   : scales.values[static_cast<std::size_t>(r * groups + group)];
+        const double g =
+            scales.values.size() == 1 ? scales.values[0] : scales.values[static_cast<std::size_t>(r * groups + group)];
         const double product = q * weights[static_cast<std::size_t>(r * in + k)];
         total += scales.rule == ScaleRule::divide ? product / g : product * g;
       }
@@ -51,9 +51,8 @@ void check(std::int64_t tokens, std::int64_t out, std::int64_t in, WeightScales 
   for (float& value : x) value = normal(random);
   ThreadPool pool(threads);
   CpuBackend cpu(kernels::choose_table("", detect_cpu_features()), pool);
-  const auto prepared = cpu.prepare_ternary({"test", TernaryForm::int8_rows, DType::i8,
-                                             reinterpret_cast<const std::byte*>(weights.data()), out, in},
-                                            scales);
+  const auto prepared = cpu.prepare_ternary(
+      {"test", TernaryForm::int8_rows, DType::i8, reinterpret_cast<const std::byte*>(weights.data()), out, in}, scales);
   std::vector<float> y(static_cast<std::size_t>(tokens * out));
   const TernaryWeights* const matrices[] = {prepared.get()};
   const MatrixView<float> outputs[] = {{y.data(), tokens, out}};
@@ -117,8 +116,12 @@ TEST(BitLinear, BadCodesAreNamedByRowAndColumn) {
   CpuBackend cpu(kernels::choose_table("", detect_cpu_features()), pool);
   std::vector<std::uint32_t> words(8, 0x55555555);  // [4 outputs, 32 inputs], zeros
   words[5] |= 3U << 14;                             // output 2, input 16 + 7
-  const TernarySource source{"file: tensor w", TernaryForm::design_packed, DType::u32,
-                             reinterpret_cast<const std::byte*>(words.data()), 4, 32};
+  const TernarySource source{"file: tensor w",
+                             TernaryForm::design_packed,
+                             DType::u32,
+                             reinterpret_cast<const std::byte*>(words.data()),
+                             4,
+                             32};
   try {
     (void)cpu.prepare_ternary(source, {{1.0F}});
     FAIL();

@@ -405,9 +405,7 @@ class BraceFormatter {
     const std::int64_t number = read_number(name, digits);
     if (digits == name.size()) {
       if (name.empty() ? manual_ : automatic_ > 0) {
-        machine_.raise("cannot switch from {}", name.empty()
-                                                    ? "manual field specification to automatic field numbering"
-                                                    : "automatic field numbering to manual field specification");
+        machine_.raise("cannot switch from manual field specification to automatic field numbering");
       }
       manual_ = !name.empty();
       const std::size_t index = name.empty() ? automatic_++ : static_cast<std::size_t>(number);

@@ -56,7 +56,7 @@ TEST(Template, ErrorsNameSourceAndLine) {
   const std::string at3 = "chat_template of tokenizer_config.json, line 3: ";
   EXPECT_EQ(error_of("a\nb\n{{ x.y }}", ErrorKind::invalid_argument), at3 + "'x' is undefined");
   EXPECT_EQ(error_of("a\r\nb\r\n{{ raise_exception('no ' ~ 1) }}", ErrorKind::invalid_argument), at3 + "no 1");
-  EXPECT_EQ(error_of("{# \n #}\n\n{% for x in y %}", ErrorKind::corrupt).rfind(at3, 0), 0U);
+  EXPECT_EQ(error_of("{# \n #}\n{% for x in y %}", ErrorKind::corrupt).rfind(at3, 0), 0U);
   EXPECT_EQ(error_of("{{ 'a\nb'\n}}{{ 1 + }}", ErrorKind::corrupt), at3 + "unexpected 'end of print statement'");
   EXPECT_EQ(error_of("\n{%- if 1 -%}\n  {{ 1|nope }}{% endif %}", ErrorKind::invalid_argument),
             at3 + "No filter named 'nope'.");
