@@ -21,8 +21,8 @@ rm -f "$reports"/*.xml
 : > "$failed_stages"
 
 # What one test program covers is its name: ctest calls its tests "<program>:<test>".
-threaded="base_test"
-on_arm="kernels_test"
+threaded="base_test backend_cpu_test parity_test engine_test"
+on_arm="pack_test kernels_test backend_cpu_test parity_test"
 
 stage_failed() { echo "$1" >> "$failed_stages"; echo "FAILED: $1"; }
 
