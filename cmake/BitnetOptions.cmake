@@ -21,7 +21,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 if(BITNET_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-    message(FATAL_ERROR "BITNET_FUZZ needs clang: configure with --preset fuzz or -DCMAKE_CXX_COMPILER=clang++-14")
+    message(FATAL_ERROR "BITNET_FUZZ needs clang: configure with --preset asan-ubsan or -DCMAKE_CXX_COMPILER=clang++-14")
   endif()
   if(NOT BITNET_SANITIZE)
     set(BITNET_SANITIZE address,undefined)
