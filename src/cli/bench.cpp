@@ -208,13 +208,12 @@ int bench_command(const Arguments& arguments) {
   std::string synthetic;
   bool json = false;
   CLI::App& app = line.app();
-  CLI::Option* const model_given = app.add_option("model", model);
+  app.add_option("model", model);
   app.add_option("--synthetic", synthetic, "Random weights in this model's shape: 2b4t (bitnet-b1.58-2B-4T)")
-      ->check(CLI::IsMember({"2b4t"}))
-      ->type_name("SHAPE")
-      ->excludes(model_given);
+      ->check(CLI::Validator(CLI::IsMember({"2b4t"})).description(""))
+      ->type_name("SHAPE");
   CLI::Option* const prompt_given = app.add_option("--prompt", plan.prompt, "Tokens of the prompt")
-                                        ->check(CLI::PositiveNumber)
+                                        ->check(CLI::Validator(CLI::PositiveNumber).description(""))
                                         ->capture_default_str();
   CLI::Option* const contexts_given = app.add_option("--context", plan.contexts, "Tokens before the generated ones")
                                           ->delimiter(',')
@@ -223,12 +222,15 @@ int bench_command(const Arguments& arguments) {
                                           ->type_name("N,N...")
                                           ->capture_default_str();
   app.add_option("--tokens", plan.tokens, "Tokens generated in one repetition")
-      ->check(CLI::Range(2, 1 << 20))
+      ->check(CLI::Validator(CLI::Range(2, 1 << 20)).description(""))
       ->capture_default_str();
-  app.add_option("--repetitions", plan.repetitions)->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--repetitions", plan.repetitions, "Of which the median is taken")
+      ->check(CLI::Validator(CLI::Range(1, 1000)).description(""))
+      ->capture_default_str();
   app.add_flag("--json", json, "Print JSON");
   const EngineFlags engine_flags(app);
   if (!line.parse(arguments)) return 0;
+  line.require(model.empty() || synthetic.empty(), "MODEL and --synthetic exclude each other");
 
   const auto start = std::chrono::steady_clock::now();
   const Engine engine = synthetic.empty() ? engine_flags.load(model) : engine_flags.synthetic(shape_2b4t(), 1);

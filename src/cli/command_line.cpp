@@ -17,6 +17,16 @@ class HelpFormatter : public CLI::Formatter {
  public:
   explicit HelpFormatter(std::string usage) : usage_(std::move(usage)) { column_width(36); }
   std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override { return usage_; }
+  /// Without the empty line before the name: there is one after each group already.
+  std::string make_group(std::string group, bool positional, std::vector<const CLI::Option*> options) const override {
+    return CLI::Formatter::make_group(std::move(group), positional, std::move(options)).substr(1);
+  }
+  /// "--no-use-cache{false}" is CLI11's own notation.
+  std::string make_option_name(const CLI::Option* option, bool positional) const override {
+    std::string name = CLI::Formatter::make_option_name(option, positional);
+    const std::size_t at = name.find("{false}");
+    return at == std::string::npos ? name : name.erase(at);
+  }
   std::string make_positionals(const CLI::App* /*app*/) const override { return {}; }
 
  private:
@@ -34,7 +44,7 @@ std::string with_dashes(std::string argument) {
 }  // namespace
 
 CommandLine::CommandLine(CommandText text) : text_(std::move(text)), app_(text_.summary, text_.name) {
-  app_.formatter(std::make_shared<HelpFormatter>(fmt::format("\nUsage: bitnet {}{}{} [OPTIONS]\n", text_.name,
+  app_.formatter(std::make_shared<HelpFormatter>(fmt::format("\nUsage: bitnet {}{}{} [OPTIONS]\n\n", text_.name,
                                                              text_.arguments.empty() ? "" : " ", text_.arguments)));
   app_.option_defaults()->take_last();  // a later option overrides an earlier one, as users of aliases expect
   app_.set_help_flag("-h,--help", "Print this text");

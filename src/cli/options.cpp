@@ -25,6 +25,15 @@ std::string check_kernels(const std::string& name) {
                      fmt::join(names, ", "));
 }
 
+std::string not_negative(const std::string& number) {
+  return number.starts_with('-') ? fmt::format("{} is negative", number) : std::string();
+}
+
+/// One of these words; the help shows them by type_name.
+CLI::Validator one_of(std::vector<std::string> words) {
+  return CLI::Validator(CLI::IsMember(std::move(words))).description("");
+}
+
 }  // namespace
 
 std::vector<std::int32_t> parse_ids(const std::string& text) {
@@ -50,7 +59,7 @@ EngineFlags::EngineFlags(CLI::App& app) {
          "--kv-cache",
          [this](const std::string& type) { options_.kv_cache = type == "f16" ? KvCacheType::f16 : KvCacheType::f32; },
          "f16 halves the key and value cache and changes logits slightly; default f32")
-      ->check(CLI::IsMember({"f32", "f16"}))
+      ->check(one_of({"f32", "f16"}))
       ->type_name("f32|f16");
   app.add_option("--kernels", options_.kernels, "Kernel table; default $BITNET_KERNELS, else the machine's best")
       ->check(CLI::Validator(check_kernels, ""))
@@ -119,20 +128,23 @@ void GenerationFlags::add_ids(CLI::App& app, const char* name, const char* help,
          help)
       ->allow_extra_args(false)
       ->take_all()
-      ->type_name("ID,ID...");
+      ->type_name("IDS");
 }
 
 void GenerationFlags::add_sampling(CLI::App& app) {
   using S = InferenceSettings;
   app.option_defaults()->group("Sampling");
-  add_flag(app, "--do-sample,!--greedy", &S::do_sample, "Sample; --greedy takes the likeliest token each time");
+  add_flag(app, "--do-sample", &S::do_sample, "Draw tokens by their probability");
+  app.add_flag_callback(
+      "--greedy", [this] { given_.push_back([](S& settings) { settings.do_sample = false; }); },
+      "Take the likeliest token each time");
   add<float>(app, "--temperature", &S::temperature, "Divides the logits; > 0");
   add<std::int32_t>(app, "--top-k", &S::top_k, "Keep the k likeliest tokens; 0: off");
   add<float>(app, "--top-p", &S::top_p, "Keep the smallest set with this probability; 1: off");
   add<float>(app, "--min-p", &S::min_p, "Drop tokens less likely than this share of the likeliest; 0: off");
   add<float>(app, "--repetition-penalty", &S::repetition_penalty, "Makes what was said before less likely; 1: off");
   add<std::uint64_t>(app, "--seed", &S::seed, "The same seed gives the same text");
-  app.get_option("--seed")->check(CLI::NonNegativeNumber);  // CLI11 would wrap it around
+  app.get_option("--seed")->check(CLI::Validator(not_negative, ""));  // CLI11 would wrap it around
 }
 
 void GenerationFlags::add_length(CLI::App& app) {
@@ -176,11 +188,11 @@ void GenerationFlags::add_tokens(CLI::App& app) {
   app.option_defaults()->group("Tokens");
   add_ids(app, "--eos-token-id", "Generation stops after any of these",
           [](S& settings, const IdLists& lists) { settings.eos_token_id = lists.back(); });
-  add<std::int32_t>(app, "--bos-token-id", &S::bos_token_id, "");
-  add<std::int32_t>(app, "--pad-token-id", &S::pad_token_id, "");
+  add<std::int32_t>(app, "--bos-token-id", &S::bos_token_id, "The checkpoint's begin-of-text token");
+  add<std::int32_t>(app, "--pad-token-id", &S::pad_token_id, "Fills sequences that have ended");
   add<std::int32_t>(app, "--decoder-start-token-id", &S::decoder_start_token_id, "First token of an empty prompt");
-  add<std::int32_t>(app, "--forced-bos-token-id", &S::forced_bos_token_id, "");
-  add<std::int32_t>(app, "--forced-eos-token-id", &S::forced_eos_token_id, "");
+  add<std::int32_t>(app, "--forced-bos-token-id", &S::forced_bos_token_id, "First new token");
+  add<std::int32_t>(app, "--forced-eos-token-id", &S::forced_eos_token_id, "Last token when the length is reached");
   add<std::int32_t>(app, "--no-repeat-ngram-size", &S::no_repeat_ngram_size, "No n-gram appears twice; 0: off");
   add_ids(app, "--bad-words-ids", "A sequence that must not appear; may be repeated",
           [](S& settings, const IdLists& lists) { settings.bad_words_ids = lists; });
@@ -193,7 +205,7 @@ void GenerationFlags::add_search(CLI::App& app) {
   using S = InferenceSettings;
   app.option_defaults()->group("Search");
   add<std::int32_t>(app, "--num-beams", &S::num_beams, "Beams; 1: no beam search");
-  add<std::int32_t>(app, "--num-beam-groups", &S::num_beam_groups, "");
+  add<std::int32_t>(app, "--num-beam-groups", &S::num_beam_groups, "Groups of beams that avoid each other");
   add<float>(app, "--diversity-penalty", &S::diversity_penalty, "Between beam groups");
   add<float>(app, "--length-penalty", &S::length_penalty, "Exponent of the length in a beam's score");
   app.add_option_function<std::string>(
@@ -205,22 +217,22 @@ void GenerationFlags::add_search(CLI::App& app) {
            given_.push_back([stopping](S& settings) { settings.early_stopping = stopping; });
          },
          "When a beam search ends")
-      ->check(CLI::IsMember({"true", "false", "never"}))
+      ->check(one_of({"true", "false", "never"}))
       ->type_name("true|false|never");
   add<float>(app, "--penalty-alpha", &S::penalty_alpha, "Contrastive search");
-  add<std::int32_t>(app, "--num-return-sequences", &S::num_return_sequences, "");
-  add<std::int32_t>(app, "--batch-size", &S::batch_size, "");
+  add<std::int32_t>(app, "--num-return-sequences", &S::num_return_sequences, "Results for one prompt");
+  add<std::int32_t>(app, "--batch-size", &S::batch_size, "Prompts at a time");
 }
 
 void GenerationFlags::add_results(CLI::App& app) {
   using S = InferenceSettings;
   app.option_defaults()->group("Reference settings");
   add_flag(app, "--use-cache,!--no-use-cache", &S::use_cache, "Keep keys and values between tokens");
-  add_flag(app, "--attention-mask,!--no-attention-mask", &S::attention_mask, "");
-  add_flag(app, "--output-attentions", &S::output_attentions, "");
-  add_flag(app, "--output-hidden-states", &S::output_hidden_states, "");
-  add_flag(app, "--output-scores", &S::output_scores, "");
-  add_flag(app, "--return-dict-in-generate", &S::return_dict_in_generate, "");
+  add_flag(app, "--attention-mask,!--no-attention-mask", &S::attention_mask, "Do not look at padding");
+  add_flag(app, "--output-attentions", &S::output_attentions, "Keep attention probabilities");
+  add_flag(app, "--output-hidden-states", &S::output_hidden_states, "Keep hidden states");
+  add_flag(app, "--output-scores", &S::output_scores, "Keep scores");
+  add_flag(app, "--return-dict-in-generate", &S::return_dict_in_generate, "Return what was kept");
 }
 
 InferenceSettings GenerationFlags::settings(const Engine& engine) const {

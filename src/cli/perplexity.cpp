@@ -22,10 +22,10 @@ int perplexity_command(const Arguments& arguments) {
   bool json = false;
   line.app()
       .add_option("--context", options.context, "Tokens of a window; default: the model's context, at most 2048")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""));
   line.app()
       .add_option("--stride", options.stride, "Tokens from window to window; default: half of the context")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""));
   line.app().add_flag("--json", json, "Print JSON");
   const EngineFlags engine_flags(line.app());
   if (!line.parse(arguments)) return 0;
