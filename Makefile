@@ -51,6 +51,7 @@ lint:
 	@tools/install-dependencies.sh build test
 	@cmake --preset release -DBUILD_TESTING=ON
 	@ctest --test-dir build/release --output-on-failure -L lint
+	@tools/lint.sh build/release
 
 asan tsan aarch64:
 	@tools/install-dependencies.sh build test

@@ -1,13 +1,14 @@
 #!/bin/sh
 # Builds and runs the tests, stage by stage, and adds up the results of all of them.
 #
-#   tools/test.sh [STAGE...]        without a stage: all
+#   tools/test.sh [STAGE...]        without a stage: release asan tsan aarch64
 #
 #   release   g++, optimised: every test; style and room checks; the outside consumer of the installed package
-#   asan      AddressSanitizer and UndefinedBehaviorSanitizer: every unit test
+#   asan      clang with AddressSanitizer and UndefinedBehaviorSanitizer: every test, and each fuzz target for
+#             BITNET_FUZZ_SECONDS (10)
 #   tsan      ThreadSanitizer: the tests of what runs in several threads
 #   aarch64   cross-compiled, under qemu: the kernels, what computes with them, and the fingerprint
-#   fuzz      clang: each fuzz target for BITNET_FUZZ_SECONDS (10)
+#   fuzz      the fuzz targets of asan alone
 #
 # The last line is "N passed, N failed, N skipped"; exit status 1 when something failed. A stage that cannot be built
 # or that finds no test counts as one failure.
@@ -21,8 +22,10 @@ rm -f "$reports"/*.xml
 : > "$failed_stages"
 
 # What one test program covers is its name: ctest calls its tests "<program>:<test>".
-threaded="base_test"
-on_arm="kernels_test"
+threaded="base_test backend_cpu_test parity_test engine_test"
+on_arm="pack_test kernels_test backend_cpu_test parity_test"
+
+fuzz="-DBITNET_FUZZ_SECONDS=${BITNET_FUZZ_SECONDS:-10}"
 
 stage_failed() { echo "$1" >> "$failed_stages"; echo "FAILED: $1"; }
 
@@ -58,7 +61,7 @@ run_stage() {
   wrapper=
   case $1 in
     release) stage release release all "" -DBUILD_TESTING=ON ;;
-    asan) stage asan asan-ubsan all "" ;;
+    asan) stage asan asan-ubsan all "" "$fuzz" ;;
     tsan)
       # The sanitizer of g++ 12 dies at random where the kernel randomises addresses by more than 28 bits.
       ! setarch "$(uname -m)" -R true 2>/dev/null || wrapper="setarch $(uname -m) -R"
@@ -71,12 +74,12 @@ run_stage() {
       else
         stage_failed "aarch64: libraries"
       fi ;;
-    fuzz) stage fuzz fuzz fuzzers "-L fuzz" "-DBITNET_FUZZ_SECONDS=${BITNET_FUZZ_SECONDS:-10}" ;;
+    fuzz) stage fuzz asan-ubsan fuzzers "-L fuzz" "$fuzz" ;;
     *) echo "test.sh: unknown stage '$1' (there are: release, asan, tsan, aarch64, fuzz)" >&2; exit 2 ;;
   esac
 }
 
-[ $# -gt 0 ] || set -- release asan tsan aarch64 fuzz
+[ $# -gt 0 ] || set -- release asan tsan aarch64
 for name in "$@"; do run_stage "$name"; done
 
 printf '\n== summary\n'

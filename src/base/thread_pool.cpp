@@ -43,7 +43,13 @@ void ThreadPool::resize(int threads) {
   spins_ = own_cores ? kSpins : 0;
   const std::uint32_t seen = generation_.load(std::memory_order_relaxed);
   workers_.reserve(static_cast<std::size_t>(threads - 1));
-  for (int part = 1; part < threads; ++part) workers_.emplace_back([this, part, seen] { work(part, seen); });
+  try {
+    for (int part = 1; part < threads; ++part) workers_.emplace_back([this, part, seen] { work(part, seen); });
+  } catch (const std::system_error& error) {
+    const int started = size();
+    stop_workers();
+    fail(ErrorKind::limit, "could start only {} of {} threads: {}", started, threads, error.what());
+  }
 }
 
 void ThreadPool::run(PartTask task) {

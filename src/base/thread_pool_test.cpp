@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <rapidcheck/gtest.h>
 
+#include <atomic>
 #include <stdexcept>
 #include <vector>
 
@@ -85,6 +86,19 @@ TEST(ThreadPool, ReportsThreadsThatCannotBeStarted) {
   ASSERT_EQ(pthread_setattr_default_np(&usual), 0);
   pthread_attr_destroy(&impossible);
   pthread_attr_destroy(&usual);
+}
+
+TEST(ThreadPool, ResizesBetweenTasks) {
+  ThreadPool pool(1);
+  for (const int threads : {3, 1, 2, 2, 5}) {
+    pool.resize(threads);
+    ASSERT_EQ(pool.size(), threads);
+    std::atomic<int> calls = 0;
+    pool.run([&](int, int parts) { calls += parts; });
+    EXPECT_EQ(calls, threads * threads);
+  }
+  EXPECT_THROW(pool.resize(0), Error);
+  EXPECT_EQ(pool.size(), 5);
 }
 
 RC_GTEST_PROP(PartRange, CoversExactlyInWholeGrains, ()) {

@@ -22,8 +22,9 @@ Json run_json(const std::vector<std::string>& arguments) {
 
 TEST(Run, GreedyTextOfTheDefaultModelIsTheReferences) {
   // transformers' greedy continuation of this prompt, in float32.
-  const std::string expected = 
-      " and they were all three beautiful. The king was so delighted with them that he sent for the eldest, and said to";
+  const std::string expected =
+      " and they were all three beautiful. The king was so delighted with them that he sent for the eldest, and said "
+      "to";
   const std::string prompt = "There was once a king who had three daughters,";
   const std::vector<std::string> options = {"--greedy", "--repetition-penalty", "1", "--max-new-tokens", "24"};
   std::vector<std::string> arguments = {"run", prompt};
