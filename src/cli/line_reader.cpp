@@ -19,7 +19,8 @@ namespace {
 
 #ifdef BITNET_READLINE
 
-/// Runs when a signal interrupted the wait for a key.
+/// Runs ten times a second while readline waits for a key: a signal that came just before it began to wait would not
+/// interrupt it.
 int clear_line_when_interrupted() {
   if (!Interrupt::requested()) return 0;
   Interrupt::clear();
@@ -63,7 +64,7 @@ LineReader::LineReader() : terminal_(stdin_is_terminal() && stdout_is_terminal()
 #ifdef BITNET_READLINE
   if (!terminal_) return;
   rl_catch_signals = 0;  // Ctrl-C is Interrupt's
-  rl_signal_event_hook = clear_line_when_interrupted;
+  rl_event_hook = clear_line_when_interrupted;
   rl_readline_name = "bitnet";
   rl_bind_key('\t', rl_insert);  // there are no file names to complete
 #endif

@@ -64,8 +64,10 @@ TEST(Chat, ExplainsItselfAndSuggestsCommands) {
   ASSERT_NE(chat.wait_for("> "), "");
   chat.type("/help\n");
   EXPECT_NE(chat.wait_for("/reset"), "");
+  ASSERT_NE(chat.wait_for("\n> "), "");
   chat.type("/rest\n");
   EXPECT_NE(chat.wait_for("did you mean '/reset'?"), "");
+  ASSERT_NE(chat.wait_for("> "), "");
   chat.type("\004");  // Ctrl-D
   EXPECT_EQ(chat.finish(), 0);
 }
