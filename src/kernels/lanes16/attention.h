@@ -109,6 +109,7 @@ template <typename Element>
 void attention_values(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
                       std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
                       std::int64_t out_stride) {
+  if (tokens == 0) return;  // `block` may be null then
   values_of_heads<Element, kTileHeads>(p, heads, p_stride, static_cast<const Element*>(block), value_stride, tokens,
                                        head_dim, out, out_stride);
 }
