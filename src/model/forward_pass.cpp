@@ -1,6 +1,7 @@
 #include "model/forward_pass.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace bitnet::model {
 
@@ -35,6 +36,17 @@ void Workspace::reserve(std::int64_t tokens) {
     *part.view = {at, tokens, part.cols, stride_of(part.cols)};
     at += capacity_ * stride_of(part.cols);
   }
+}
+
+void ForwardPass::show(std::string_view name, std::int64_t layer, MatrixView<const float> x) const {
+  if (observer == nullptr) return;
+  std::vector<float> dense;
+  if (x.stride != x.cols) {
+    dense.reserve(static_cast<std::size_t>(x.rows * x.cols));
+    for (std::int64_t t = 0; t < x.rows; ++t) dense.insert(dense.end(), x.row(t), x.row(t) + x.cols);
+    x.data = dense.data();
+  }
+  observer->on_tensor(name, static_cast<int>(layer), x.data, x.rows, x.cols);
 }
 
 }  // namespace bitnet::model

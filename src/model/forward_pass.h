@@ -46,9 +46,8 @@ struct ForwardPass {
   Workspace& work;
   ForwardObserver* observer;  // null: nobody listens
 
-  void show(std::string_view name, std::int64_t layer, MatrixView<const float> x) const {
-    if (observer != nullptr) observer->on_tensor(name, static_cast<int>(layer), x.data, x.rows, x.cols);
-  }
+  /// Observers see rows without gaps; ours may be padded.
+  void show(std::string_view name, std::int64_t layer, MatrixView<const float> x) const;
 };
 
 /// out[i] = linear layer i of x. The layers share their input, so a ternary group quantizes it once.

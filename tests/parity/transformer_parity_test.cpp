@@ -185,6 +185,31 @@ TEST(TransformerParity, OnlyWantedLogitsAreWritten) {
   EXPECT_TRUE(std::equal(out.begin() + 61, out.end(), all.begin() + 5 * 61));
 }
 
+// Rows are padded inside (72 columns to 80); an observer must not see that.
+TEST(TransformerParity, ObserversSeeRowsWithoutGaps) {
+  struct FinalNorm final : ForwardObserver {
+    void on_tensor(std::string_view name, int, const float* data, std::int64_t rows, std::int64_t cols) override {
+      if (name == "final_norm") seen.assign(data, data + rows * cols);
+    }
+    std::vector<float> seen;
+  };
+  Rig rig(small_config(), best(), 1);
+  const auto observe = [&](const Ids& ids) {
+    FinalNorm observer;
+    KvSequence sequence = rig.transformer.make_sequence();
+    KvSequence* sequences[] = {&sequence};
+    std::vector<BatchToken> batch;
+    for (const std::int32_t id : ids) batch.push_back({id, 0, true});
+    std::vector<float> out(ids.size() * 61);
+    rig.transformer.forward(batch, sequences, {out.data(), static_cast<std::int64_t>(ids.size()), 61}, &observer);
+    return observer.seen;
+  };
+  const std::vector<float> three = observe({4, 5, 6});
+  ASSERT_EQ(three.size(), 3U * 72);
+  EXPECT_EQ(std::vector<float>(three.begin(), three.begin() + 2 * 72), observe({4, 5}));
+  EXPECT_EQ(std::count(three.begin(), three.end(), 0.0F), 0);  // padding holds zeros
+}
+
 TEST(KvSequence, CopiesShareBlocksUntilTheyWrite) {
   Rig rig(small_config(), best(), 2);
   const Ids prefix = some_ids(40, 61);  // one full block of 32 and a part of the next
