@@ -49,10 +49,10 @@ struct InferenceSettings {
   bool remove_invalid_values = false;
 
   // --- special tokens; unset or empty: the checkpoint's
-  std::vector<std::int32_t> eos_token_id;  ///< generation stops after any of them
-  bool ignore_eos = false;                 ///< go on after an end-of-sequence token
-  std::optional<std::int32_t> bos_token_id;
-  std::optional<std::int32_t> pad_token_id;
+  std::vector<std::int32_t> eos_token_id;    ///< generation stops after any of them
+  bool ignore_eos = false;                   ///< go on after an end-of-sequence token
+  std::optional<std::int32_t> bos_token_id;  ///< an empty prompt starts with it
+  std::optional<std::int32_t> pad_token_id;  ///< fills rows of a batch that have ended; a single sequence has none
   std::optional<std::int32_t> decoder_start_token_id;
   std::optional<std::int32_t> forced_bos_token_id;
   std::optional<std::int32_t> forced_eos_token_id;

@@ -82,6 +82,8 @@ class Session::Impl final : public generate::StepModel {
 Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSettings settings, const OnText& on_text) {
   settings.validate();
   if (settings.eos_token_id.empty()) settings.eos_token_id = state().settings.eos_token_id;
+  // Nothing to continue: the text starts with the begin-of-text token, as in the reference.
+  if (prompt.empty() && settings.bos_token_id) prompt = std::span(&*settings.bos_token_id, 1);
   Generation result;
   result.prompt_ids.assign(prompt.begin(), prompt.end());
   // Refuses a prompt that does not fit before anything is computed.
@@ -158,7 +160,7 @@ Generation Session::reply(std::span<const ChatMessage> messages, const Inference
   const Tokenizer& tokenizer = impl_->engine().tokenizer();
   const std::string text = impl_->engine().chat_template().render(all).text;
   // Many templates write the begin-of-text token themselves; then the tokenizer must not add a second one.
-  const auto bos = impl_->engine().default_settings().bos_token_id;
+  const auto bos = settings.bos_token_id ? settings.bos_token_id : impl_->engine().default_settings().bos_token_id;
   const auto bos_text = bos ? tokenizer.id_to_token(*bos) : std::nullopt;
   const bool has_bos = bos_text && !bos_text->empty() && text.starts_with(*bos_text);
   return impl_->run(tokenizer.encode(text, !has_bos), settings, on_text);

@@ -114,6 +114,13 @@ TEST_F(SessionTest, ChatsWithTheTemplate) {
             "<|begin_of_text|>System: Be brief.<|eot_id|>User: Tell me of the fox.<|eot_id|>Assistant: ");
 }
 
+TEST_F(SessionTest, AnEmptyPromptStartsWithTheBeginOfText) {
+  Session session(engine());
+  const Generation out = session.generate(std::span<const std::int32_t>(), greedy(3));
+  EXPECT_EQ(out.prompt_ids, std::vector<std::int32_t>{8189});
+  EXPECT_EQ(out.ids.size(), 3U);
+}
+
 TEST_F(SessionTest, PrefixGoesBeforeThePrompt) {
   Session session(engine());
   InferenceSettings settings = greedy(3);
@@ -133,8 +140,10 @@ TEST_F(SessionTest, BadInputIsRefused) {
   expect_error(ErrorKind::unsupported, {"num_beams"}, [&] { (void)session.generate("x", settings); });
   const std::int32_t wrong[] = {1, 8192};
   expect_error(ErrorKind::invalid_argument, {"8192"}, [&] { (void)session.generate(std::span(wrong), greedy(3)); });
+  settings = greedy(3);
+  settings.bos_token_id.reset();
   expect_error(ErrorKind::invalid_argument, {"prompt"},
-               [&] { (void)session.generate(std::span<const std::int32_t>(), greedy(3)); });
+               [&] { (void)session.generate(std::span<const std::int32_t>(), settings); });
 }
 
 TEST_F(SessionTest, SessionsOfOneEngineRunSideBySide) {
