@@ -23,8 +23,8 @@ rm -f "$reports"/*.xml
 : > "$failed_stages"
 
 # What one test program covers is its name: ctest calls its tests "<program>:<test>".
-threaded="base_test backend_cpu_test"
-on_arm="pack_test kernels_test backend_cpu_test"
+threaded="base_test backend_cpu_test engine_test parity_test"
+on_arm="base_test pack_test kernels_test backend_cpu_test parity_test"
 
 fuzz="-DBITNET_FUZZ_SECONDS=${BITNET_FUZZ_SECONDS:-10}"
 

@@ -50,7 +50,6 @@ class ThreadPool {
   void run(PartTask task);
 
  private:
-  void stop() noexcept;
   void work(int part, std::uint32_t seen);
   void stop_workers() noexcept;
   void call(const PartTask& task, int part) noexcept;
