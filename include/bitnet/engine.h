@@ -20,6 +20,9 @@ enum class KvCacheType { f32, f16 };  ///< f16 halves the cache and changes logi
 struct EngineOptions {
   int threads = 2;  ///< threads that compute, the caller's included
   KvCacheType kv_cache = KvCacheType::f32;
+  /// Keeps a four-bit copy of the head, a quarter of its memory in bf16, that tells which of its rows have to be read
+  /// for a token. The answers are the same to the bit. docs/formats/nibble-rows.md.
+  bool head_copy = true;
   /// Kernel table by name ("scalar", "avx2" …). Empty: the environment's BITNET_KERNELS, then the best of the machine.
   std::string kernels;
   /// Called from the loading thread while weights are prepared; fraction in [0, 1].
@@ -40,7 +43,7 @@ struct ModelInfo {
   std::int64_t parameters = 0;          ///< all weights, embeddings and norms; a tied head counts once
   std::int64_t ternary_parameters = 0;  ///< weights in {-1, 0, +1}
   std::int64_t weight_bytes = 0;        ///< resident memory of the prepared weights, embedding and head included
-  std::int64_t bytes_per_token = 0;     ///< weights read to decode one token
+  std::int64_t bytes_per_token = 0;     ///< weights read to decode one token, without the rows that head_copy points to
   std::int64_t kv_bytes_per_token = 0;  ///< cache memory that one token of context takes
   std::string kernels;                  ///< the active kernel table
   std::string cpu_features;

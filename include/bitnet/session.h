@@ -27,8 +27,9 @@ struct Generation {
   std::string text;               ///< ids decoded, special tokens and the stop string left out
   FinishReason finish = FinishReason::length;
   std::int64_t reused_tokens = 0;  ///< prompt tokens whose keys and values were still in the cache
-  double prompt_seconds = 0;       ///< until the first token's logits
-  double generation_seconds = 0;   ///< from then to the last token
+  std::int64_t head_rows = 0;  ///< logits computed from the full head, all tokens together (EngineOptions::head_copy)
+  double prompt_seconds = 0;   ///< until the first token's logits
+  double generation_seconds = 0;  ///< from then to the last token
 };
 
 /// Receives text as it becomes final; never half of a character. Returns false to stop.

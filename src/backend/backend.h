@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/top_rows.h"
 #include "backend/weights.h"
 #include "tensor/matrix_view.h"
 
@@ -49,6 +50,9 @@ class Backend {
                                                                         WeightScales scales) = 0;
   [[nodiscard]] virtual std::unique_ptr<DenseWeights> prepare_dense(const DenseSource& source) = 0;
 
+  /// Gives weights that linear_top() will be asked for what it needs to read less than all of them.
+  virtual void prepare_top(DenseWeights& weights) = 0;
+
   // --- cache
   [[nodiscard]] virtual std::int64_t kv_block_tokens() const = 0;
   [[nodiscard]] virtual std::int64_t kv_block_bytes(const KvShape& shape) const = 0;
@@ -70,6 +74,10 @@ class Backend {
   /// out = x · weightsᵀ + bias (empty: none), in float32.
   virtual void linear(MatrixView<const float> x, const DenseWeights& weights, std::span<const float> bias,
                       MatrixView<float> out) = 0;
+  /// linear() for those who pick the largest outputs of a row: wanted[t] says which of row t are exact, equal to
+  /// linear()'s bit for bit; the others are -inf. Returns how many outputs were computed from the real weights.
+  virtual std::int64_t linear_top(MatrixView<const float> x, const DenseWeights& weights,
+                                  std::span<const TopRows> wanted, MatrixView<float> out) = 0;
   /// Rotates the heads of each row in place. cos, sin: [positions, head_dim / 2]; row t uses positions[t].
   virtual void rope(MatrixView<float> x, std::int64_t head_dim, std::span<const KvCursor> tokens, const float* cos,
                     const float* sin) = 0;

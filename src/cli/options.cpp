@@ -61,6 +61,9 @@ EngineFlags::EngineFlags(CLI::App& app) {
          "f16 halves the key and value cache and changes logits slightly; default f32")
       ->check(one_of({"f32", "f16"}))
       ->type_name("f32|f16");
+  app.add_flag_callback(
+      "--no-head-copy", [this] { options_.head_copy = false; },
+      "Less memory, slower: no four-bit copy of the head; the answers are the same");
   app.add_option("--kernels", options_.kernels, "Kernel table; default $BITNET_KERNELS, else the machine's best")
       ->check(CLI::Validator(check_kernels, ""))
       ->type_name("NAME");

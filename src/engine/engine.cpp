@@ -18,8 +18,12 @@ std::shared_ptr<EngineState> make_state(const EngineOptions& options) {
   return std::make_shared<EngineState>(kernels::choose_table(name, detect_cpu_features()), options);
 }
 
-backend::KvType kv_type(const EngineOptions& options) {
-  return options.kv_cache == KvCacheType::f16 ? backend::KvType::f16 : backend::KvType::f32;
+void add_transformer(EngineState& state, ModelConfig config, model::ModelWeights weights,
+                     const EngineOptions& options) {
+  if (options.head_copy) state.backend.prepare_top(weights.output());
+  const auto kv = options.kv_cache == KvCacheType::f16 ? backend::KvType::f16 : backend::KvType::f32;
+  state.settings.threads = options.threads;
+  state.transformer.emplace(std::move(config), std::move(weights), state.backend, kv);
 }
 
 void load_text(const std::filesystem::path& folder, const ModelConfig& config, EngineState& state) {
@@ -80,8 +84,7 @@ Engine Engine::load(const std::filesystem::path& folder, const EngineOptions& op
   state->folder = std::filesystem::is_directory(folder) ? folder : folder.parent_path();
   load_text(state->folder, loaded.config, *state);
   load_settings(state->folder, loaded.config, *state);
-  state->settings.threads = options.threads;
-  state->transformer.emplace(std::move(loaded.config), std::move(loaded.weights), state->backend, kv_type(options));
+  add_transformer(*state, std::move(loaded.config), std::move(loaded.weights), options);
   return Engine(std::move(state));
 }
 
@@ -89,8 +92,7 @@ Engine Engine::synthetic(const ModelConfig& config, std::uint64_t seed, const En
   std::shared_ptr<EngineState> state = make_state(options);
   model::ModelWeights weights =
       loading::random_weights(config, seed, state->backend, {options.on_progress, options.log});
-  state->settings.threads = options.threads;
-  state->transformer.emplace(config, std::move(weights), state->backend, kv_type(options));
+  add_transformer(*state, config, std::move(weights), options);
   return Engine(std::move(state));
 }
 
@@ -103,7 +105,7 @@ ModelInfo Engine::info() const {
   const std::int64_t norms = norm_count(config());
   info.parameters = norms + weights.embed->rows() * weights.embed->cols();
   info.weight_bytes = norms * 4 + weights.embed->bytes();
-  info.bytes_per_token = norms * 4 + weights.output().bytes();
+  info.bytes_per_token = norms * 4 + weights.output().top_bytes();
   if (weights.head) {
     info.parameters += weights.head->rows() * weights.head->cols();
     info.weight_bytes += weights.head->bytes();

@@ -32,14 +32,14 @@ class Session::Impl final : public generate::StepModel {
   [[nodiscard]] model::Transformer& transformer() const { return *state().transformer; }
   [[nodiscard]] std::int64_t context_length() const override { return engine_.config().max_position_embeddings; }
 
-  std::span<float> append(std::span<const std::int32_t> ids) override {
+  std::span<float> append(std::span<const std::int32_t> ids, const backend::TopRows& needed) override {
     logits_.resize(static_cast<std::size_t>(engine_.config().vocab_size));
     while (ids.size() > kPromptChunk) {
-      forward(ids.first(kPromptChunk), false);
+      forward(ids.first(kPromptChunk), nullptr);
       ids = ids.subspan(kPromptChunk);
       if (on_text_ != nullptr && *on_text_ && !(*on_text_)({})) fail(ErrorKind::cancelled, "stopped by the caller");
     }
-    forward(ids, true);
+    forward(ids, &needed);
     if (!first_logits_) first_logits_ = Clock::now();
     return logits_;
   }
@@ -51,13 +51,16 @@ class Session::Impl final : public generate::StepModel {
   }
 
  private:
-  void forward(std::span<const std::int32_t> ids, bool wants_logits) {
+  /// `needed`: of the last token's logits; null: none of them.
+  void forward(std::span<const std::int32_t> ids, const backend::TopRows* needed) {
     std::vector<model::BatchToken> batch;
     for (const std::int32_t id : ids) batch.push_back({id, 0, false});
-    batch.back().wants_logits = wants_logits;
+    batch.back().wants_logits = needed != nullptr;
     model::KvSequence* sequences[] = {&sequence_};
     const std::lock_guard lock(state().computing);
-    transformer().forward(batch, sequences, {logits_.data(), 1, static_cast<std::int64_t>(logits_.size())});
+    const MatrixView<float> logits{logits_.data(), 1, static_cast<std::int64_t>(logits_.size())};
+    const auto top = needed != nullptr ? std::span(needed, 1) : std::span<const backend::TopRows>();
+    head_rows_ += transformer().forward(batch, sequences, logits, nullptr, top);
     cached_.insert(cached_.end(), ids.begin(), ids.end());
   }
 
@@ -76,6 +79,7 @@ class Session::Impl final : public generate::StepModel {
   std::vector<std::int32_t> cached_;  // the ids that sequence_ holds
   std::vector<float> logits_;         // [vocab]
   const OnText* on_text_ = nullptr;   // of the generation that is running
+  std::int64_t head_rows_ = 0;        // rows of the full head that it has computed
   std::optional<Clock::time_point> first_logits_;
 };
 
@@ -109,6 +113,7 @@ Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSet
 
   on_text_ = &on_text;
   first_logits_.reset();
+  head_rows_ = 0;
   const Clock::time_point start = Clock::now();
   try {
     generate::Outcome outcome = generate::generate(*this, prompt, prompt.subspan(shared), settings, on_token);
@@ -127,6 +132,7 @@ Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSet
     result.prompt_seconds = std::chrono::duration<double>(*first_logits_ - start).count();
     result.generation_seconds = seconds_since(*first_logits_);
   }
+  result.head_rows = head_rows_;
   if (stream && !cancelled) emit(stream->finish());
   if (stream && stream->stopped()) result.finish = FinishReason::stop_string;
   if (cancelled) result.finish = FinishReason::cancelled;

@@ -23,6 +23,25 @@ std::int64_t token_budget(std::int64_t prompt_length, std::int64_t context_lengt
   return std::min<std::int64_t>(budget, settings.max_length - prompt_length);
 }
 
+namespace {
+
+/// Which logits decide about the next token: the largest ones, when no setting looks at the others.
+/// `lowered` keeps the ids that the result points to.
+backend::TopRows needed_logits(std::span<const std::unique_ptr<LogitsProcessor>> processors,
+                               const InferenceSettings& settings, std::span<const std::int32_t> ids,
+                               std::vector<std::int32_t>& lowered) {
+  const std::int64_t keep = settings.do_sample ? settings.top_k : 1;
+  lowered.clear();
+  for (const auto& processor : processors) {
+    if (!processor->only_lowers(ids, lowered)) return {};
+  }
+  std::sort(lowered.begin(), lowered.end());
+  lowered.erase(std::unique(lowered.begin(), lowered.end()), lowered.end());
+  return {keep, lowered};
+}
+
+}  // namespace
+
 Outcome generate(StepModel& model, std::span<const std::int32_t> prompt, std::span<const std::int32_t> fresh,
                  const InferenceSettings& settings, const OnToken& on_token) {
   const std::int64_t budget = token_budget(static_cast<std::int64_t>(prompt.size()), model.context_length(), settings);
@@ -30,9 +49,11 @@ Outcome generate(StepModel& model, std::span<const std::int32_t> prompt, std::sp
   Sampler sampler(settings.seed);
   Outcome outcome;
   std::vector<std::int32_t> ids(prompt.begin(), prompt.end());
+  std::vector<std::int32_t> lowered;
   std::int32_t last = 0;
   while (static_cast<std::int64_t>(outcome.ids.size()) < budget) {
-    const std::span<float> logits = model.append(outcome.ids.empty() ? fresh : std::span(&last, 1));
+    const backend::TopRows needed = needed_logits(processors, settings, ids, lowered);
+    const std::span<float> logits = model.append(outcome.ids.empty() ? fresh : std::span(&last, 1), needed);
     for (const auto& processor : processors) processor->process(ids, logits);
     last = settings.do_sample ? sampler.draw(logits) : argmax(logits);
     ids.push_back(last);

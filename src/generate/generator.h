@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "backend/top_rows.h"
 #include "bitnet/settings.h"
 
 namespace bitnet::generate {
@@ -15,9 +16,9 @@ class StepModel {
  public:
   virtual ~StepModel() = default;
   [[nodiscard]] virtual std::int64_t context_length() const = 0;
-  /// Appends `ids` (at least one) to the sequence and returns the last one's logits, [vocab]. The caller may change
-  /// them; they stay valid until the next call.
-  [[nodiscard]] virtual std::span<float> append(std::span<const std::int32_t> ids) = 0;
+  /// Appends `ids` (at least one) to the sequence and returns the last one's logits, [vocab]. `needed` says which of
+  /// them have to be exact; others may be -inf. The caller may change them; they stay valid until the next call.
+  [[nodiscard]] virtual std::span<float> append(std::span<const std::int32_t> ids, const backend::TopRows& needed) = 0;
 };
 
 enum class StopCause { length, eos, caller };

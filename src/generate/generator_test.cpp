@@ -20,7 +20,8 @@ class CountingModel final : public StepModel {
  public:
   explicit CountingModel(std::int32_t vocab, std::int64_t context = 1000) : context_(context), logits_(vocab) {}
   [[nodiscard]] std::int64_t context_length() const override { return context_; }
-  std::span<float> append(std::span<const std::int32_t> ids) override {
+  std::span<float> append(std::span<const std::int32_t> ids, const backend::TopRows& needed) override {
+    keeps.push_back(needed.keep);
     calls.emplace_back(ids.begin(), ids.end());
     const auto vocab = static_cast<std::int32_t>(logits_.size());
     for (std::int32_t i = 0; i < vocab; ++i) {
@@ -29,6 +30,7 @@ class CountingModel final : public StepModel {
     return logits_;
   }
   std::vector<std::vector<std::int32_t>> calls;
+  std::vector<std::int64_t> keeps;
 
  private:
   std::int64_t context_;

@@ -28,6 +28,11 @@ void RepetitionPenalty::process(std::span<const std::int32_t> ids, std::span<flo
   }
 }
 
+bool RepetitionPenalty::only_lowers(std::span<const std::int32_t> ids, std::vector<std::int32_t>& lowered) const {
+  lowered.insert(lowered.end(), ids.begin(), ids.end());
+  return penalty_ >= 1.0F;
+}
+
 void Temperature::process(std::span<const std::int32_t> /*ids*/, std::span<float> logits) {
   for (float& logit : logits) logit /= temperature_;
 }

@@ -16,6 +16,13 @@ class LogitsProcessor {
   virtual ~LogitsProcessor() = default;
   /// `ids`: prompt and output so far. `logits`: [vocab]; -inf marks what cannot be chosen.
   virtual void process(std::span<const std::int32_t> ids, std::span<float> logits) = 0;
+  /// For those who compute only the largest logits: whether process() makes the logits of some ids smaller, which it
+  /// appends, and keeps the order of all others. What only drops small logits appends nothing.
+  [[nodiscard]] virtual bool only_lowers(std::span<const std::int32_t> ids, std::vector<std::int32_t>& lowered) const {
+    (void)ids;
+    (void)lowered;
+    return true;
+  }
 };
 
 /// Keskar et al. 2019 (CTRL): logit < 0: × penalty, else ÷ penalty, once for every id seen.
@@ -23,6 +30,7 @@ class RepetitionPenalty final : public LogitsProcessor {
  public:
   explicit RepetitionPenalty(float penalty) : penalty_(penalty) {}
   void process(std::span<const std::int32_t> ids, std::span<float> logits) override;
+  [[nodiscard]] bool only_lowers(std::span<const std::int32_t> ids, std::vector<std::int32_t>& lowered) const override;
 
  private:
   float penalty_;

@@ -33,6 +33,21 @@ struct Int8Rows {
   std::int64_t count;              ///< tokens
 };
 
+/// Four-bit copies of float rows, pack/nibble_rows.h.
+struct NibbleMatrix {
+  const std::uint8_t* codes;    ///< [rows, blocks * 64]
+  const std::uint16_t* scales;  ///< [rows, 16], half precision
+  std::int64_t blocks;          ///< 128-weight blocks in a row
+};
+
+/// A few tokens' inputs as pack::split_input writes them.
+struct SplitRows {
+  const std::int8_t* planes;      ///< [count, blocks * 256]
+  const std::int32_t* lane_sums;  ///< [count, 16]
+  const float* scales;            ///< [count]
+  std::int64_t count;
+};
+
 /// How a head or embedding row is stored.
 enum class DenseType : std::uint8_t { f32, f16, bf16 };
 inline constexpr int kDenseTypes = 3;
@@ -108,6 +123,11 @@ struct KernelTable {
   void (*dense_gemm[kDenseTypes])(const void* w, std::int64_t in, std::int64_t row_begin, std::int64_t row_end,
                                   const float* x, std::int64_t x_stride, std::int64_t tokens, float* y,
                                   std::int64_t y_stride);
+  /// The same product with four-bit copies of the rows, near enough to choose rows by:
+  /// y[t * y_stride + (r - row_begin)] = fold over lanes l of (float(2 · S - 15 · lane_sums[t, l]) · scales[r, l])
+  /// · x.scales[t], with S = Σ code · q over the lane's weights, an exact integer. blocks * 128 ≤ 32768.
+  void (*nibble_scores)(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const SplitRows& x,
+                        float* y, std::int64_t y_stride);
   /// y[i] = float(row[i]): an embedding row.
   void (*to_float[kDenseTypes])(const void* row, std::int64_t n, float* y);
 };

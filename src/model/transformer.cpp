@@ -36,19 +36,32 @@ void Transformer::check(std::span<const BatchToken> batch, std::span<KvSequence*
   }
 }
 
-void Transformer::forward(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
-                          MatrixView<float> logits, ForwardObserver* observer) {
+std::int64_t Transformer::forward(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
+                                  MatrixView<float> logits, ForwardObserver* observer,
+                                  std::span<const backend::TopRows> top) {
   check(batch, sequences);
+  std::int64_t written = 0;
+  std::int64_t computed = 0;
   while (!batch.empty()) {
     const std::size_t count = std::min(batch.size(), kChunkTokens);
-    const std::int64_t written = forward_chunk(batch.first(count), sequences, logits, observer);
+    const std::int64_t wanted = forward_chunk(batch.first(count), sequences, observer);
     batch = batch.subspan(count);
-    logits = {logits.data + written * logits.stride, logits.rows - written, logits.cols, logits.stride};
+    if (wanted == 0) continue;
+    const MatrixView<float> rows{logits.row(written), wanted, logits.cols, logits.stride};
+    if (top.empty()) {
+      backend_.linear(work_.normed.first_rows(wanted), weights_.output(), {}, rows);
+      computed += wanted * rows.cols;
+    } else {
+      const auto of_rows = top.subspan(static_cast<std::size_t>(written), static_cast<std::size_t>(wanted));
+      computed += backend_.linear_top(work_.normed.first_rows(wanted), weights_.output(), of_rows, rows);
+    }
+    written += wanted;
   }
+  return computed;
 }
 
 std::int64_t Transformer::forward_chunk(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
-                                        MatrixView<float> logits, ForwardObserver* observer) {
+                                        ForwardObserver* observer) {
   const auto count = static_cast<std::int64_t>(batch.size());
   std::vector<std::int64_t> next;
   for (const KvSequence* sequence : sequences) next.push_back(sequence->length());
@@ -82,7 +95,6 @@ std::int64_t Transformer::forward_chunk(std::span<const BatchToken> batch, std::
     if (wanted != t) std::copy_n(work_.normed.row(t), work_.normed.cols, work_.normed.row(wanted));
     ++wanted;
   }
-  if (wanted != 0) backend_.linear(work_.normed.first_rows(wanted), weights_.output(), {}, logits.first_rows(wanted));
   return wanted;
 }
 

@@ -37,8 +37,11 @@ class Transformer {
   /// Appends the tokens to their sequences, in the order given, and writes one row of `logits` [≥ number of tokens
   /// that want them, vocab] for each that wants them. Throws Error(invalid_argument) for an id outside of the
   /// vocabulary and Error(limit) when a sequence would outgrow max_position_embeddings; nothing has changed then.
-  void forward(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences, MatrixView<float> logits,
-               ForwardObserver* observer = nullptr);
+  /// `top`, one for each row of logits when it is not empty, says which of a row's logits have to be exact; the others
+  /// are -inf. Returns how many logits were computed from the full head.
+  std::int64_t forward(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
+                       MatrixView<float> logits, ForwardObserver* observer = nullptr,
+                       std::span<const backend::TopRows> top = {});
 
   /// One linear layer by itself, as the layers use it: x [tokens, in] → out [tokens, out].
   void run_linear(const LinearWeights& linear, MatrixView<const float> x, MatrixView<float> out);
@@ -48,8 +51,9 @@ class Transformer {
 
  private:
   void check(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences) const;
+  /// The layers; work_.normed's first rows are then the head's inputs for tokens that want logits. Returns how many.
   std::int64_t forward_chunk(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
-                             MatrixView<float> logits, ForwardObserver* observer);
+                             ForwardObserver* observer);
 
   ModelConfig config_;
   ModelWeights weights_;

@@ -40,6 +40,8 @@ struct ModelWeights {
 
   [[nodiscard]] const backend::DenseWeights& output() const { return head ? *head : *embed; }
 
+  [[nodiscard]] backend::DenseWeights& output() { return head ? *head : *embed; }
+
   /// The place of a field; `layer` counts only for fields of a layer. Each asserts that the field is of its kind.
   [[nodiscard]] LinearWeights& linear(Field field, std::int64_t layer);
   [[nodiscard]] std::vector<float>& norm(Field field, std::int64_t layer);

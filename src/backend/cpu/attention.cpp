@@ -7,6 +7,9 @@ namespace {
 
 using kernels::kKvBlockTokens;
 
+// Below this many keys, a group of heads is too short a piece of work to share.
+constexpr std::int64_t kSharedKeys = 256;
+
 /// Where a layer's keys and values of one head lie in a block:
 /// layers × { keys [kv_heads, head_dim, 32], values [kv_heads, 32, value_stride] }.
 struct KvLayout {
@@ -43,36 +46,117 @@ int type_index(const KvShape& shape) {
   return static_cast<int>(shape.type == KvType::f32 ? kernels::KvType::f32 : kernels::KvType::f16);
 }
 
-/// One token and one group of query heads that share a key/value head.
-struct GroupTask {
+/// One call of attention(). An item is one token and one group of query heads that share a key/value head.
+struct Call {
   const kernels::KernelTable& table;
-  const KvLayout& layout;
-  int type;
-  std::int64_t head_dim;
-  float scale;
+  const KvLayout layout;
+  const KvShape& shape;
+  const std::int64_t layer;
+  const std::int64_t heads;  // query heads of an item
+  const MatrixView<const float> q;
+  const float scale;
+  const std::span<const KvCursor> tokens;
+  const MatrixView<float> out;
+  const MatrixView<float> probabilities;
+  const int type = type_index(shape);
 
-  void operator()(const KvCursor& token, std::int64_t key_at, std::int64_t value_at, std::int64_t heads, const float* q,
-                  float* scores, float* out, float* probabilities, std::int64_t probabilities_stride) const {
-    const std::int64_t count = token.position + 1;
-    const std::int64_t blocks = (count + kKvBlockTokens - 1) / kKvBlockTokens;
-    const std::int64_t stride = blocks * kKvBlockTokens;
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      table.attention_scores[type](q, heads, head_dim, bytes_of(*token.blocks[b]) + key_at, head_dim, scale,
-                                   scores + b * kKvBlockTokens, stride);
-    }
-    for (std::int64_t h = 0; h < heads; ++h) table.softmax(scores + h * stride, count);
-    std::fill_n(out, heads * head_dim, 0.0F);
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      const std::int64_t tokens = std::min(kKvBlockTokens, count - b * kKvBlockTokens);
-      table.attention_values[type](scores + b * kKvBlockTokens, heads, stride, bytes_of(*token.blocks[b]) + value_at,
-                                   layout.value_stride, tokens, head_dim, out, head_dim);
-    }
-    if (probabilities == nullptr) return;
-    for (std::int64_t h = 0; h < heads; ++h) {
-      std::copy_n(scores + h * stride, std::min(count, probabilities_stride), probabilities + h * probabilities_stride);
+  struct Item {
+    const KvCursor& token;
+    std::int64_t row;
+    std::int64_t kv_head;
+    [[nodiscard]] std::int64_t keys() const { return token.position + 1; }
+    [[nodiscard]] std::int64_t blocks() const { return token.position / kKvBlockTokens + 1; }
+    [[nodiscard]] std::int64_t stride() const { return blocks() * kKvBlockTokens; }
+  };
+  [[nodiscard]] std::int64_t items() const { return q.rows * shape.kv_heads; }
+  [[nodiscard]] Item item(std::int64_t i) const {
+    const std::int64_t row = i / shape.kv_heads;
+    return {tokens[static_cast<std::size_t>(row)], row, i % shape.kv_heads};
+  }
+  [[nodiscard]] std::int64_t column(const Item& item) const { return item.kv_head * heads * shape.head_dim; }
+
+  /// scores: [heads, item.stride()]; of block `b` alone.
+  void scores_of_block(const Item& item, std::int64_t b, float* scores) const {
+    const std::byte* keys = bytes_of(*item.token.blocks[b]) + layout.key(layer, item.kv_head);
+    table.attention_scores[type](q.row(item.row) + column(item), heads, shape.head_dim, keys, shape.head_dim, scale,
+                                 scores + b * kKvBlockTokens, item.stride());
+  }
+  /// In place, scores of one head → probabilities.
+  void softmax_of_head(const Item& item, std::int64_t head, float* scores) const {
+    float* row = scores + head * item.stride();
+    table.softmax(row, item.keys());
+    if (probabilities.data == nullptr) return;
+    std::copy_n(row, std::min(item.keys(), probabilities.cols),
+                probabilities.row((item.row * shape.kv_heads + item.kv_head) * heads + head));
+  }
+  /// Dimensions [begin, end) of the output of all heads.
+  void values_of_dims(const Item& item, const float* scores, std::int64_t begin, std::int64_t end) const {
+    float* to = out.row(item.row) + column(item) + begin;
+    for (std::int64_t h = 0; h < heads; ++h) std::fill_n(to + h * shape.head_dim, end - begin, 0.0F);
+    for (std::int64_t b = 0; b < item.blocks(); ++b) {
+      const std::int64_t count = std::min(kKvBlockTokens, item.keys() - b * kKvBlockTokens);
+      const std::byte* values =
+          bytes_of(*item.token.blocks[b]) + layout.value(layer, item.kv_head) + begin * layout.element;
+      table.attention_values[type](scores + b * kKvBlockTokens, heads, item.stride(), values, layout.value_stride,
+                                   count, end - begin, to, shape.head_dim);
     }
   }
 };
+
+float* grown(std::vector<float>& memory, std::int64_t size) {
+  if (memory.size() < static_cast<std::size_t>(size)) memory.resize(static_cast<std::size_t>(size) * 2);
+  return memory.data();
+}
+
+/// Many items: a thread computes whole ones.
+void attend_by_item(const Call& call, ThreadPool& pool, std::span<std::vector<float>> memory) {
+  pool.run([&](int part, int parts) {
+    // Interleaved, because later tokens of a prompt see more keys than earlier ones.
+    for (std::int64_t i = part; i < call.items(); i += parts) {
+      const Call::Item item = call.item(i);
+      float* scores = grown(memory[static_cast<std::size_t>(part)], call.heads * item.stride());
+      for (std::int64_t b = 0; b < item.blocks(); ++b) call.scores_of_block(item, b, scores);
+      for (std::int64_t h = 0; h < call.heads; ++h) call.softmax_of_head(item, h, scores);
+      call.values_of_dims(item, scores, 0, call.shape.head_dim);
+    }
+  });
+}
+
+/// Few items: all threads share each, first the blocks of keys, then the heads, then the dimensions of the values.
+/// Every number is still computed whole by one thread, in the same order of operations.
+void attend_together(const Call& call, ThreadPool& pool, std::vector<float>& memory) {
+  std::vector<std::int64_t> first_block{0};  // of each item among all
+  for (std::int64_t i = 0; i < call.items(); ++i) first_block.push_back(first_block.back() + call.item(i).blocks());
+  float* scores = grown(memory, first_block.back() * kKvBlockTokens * call.heads);
+  const auto scores_of = [&](std::int64_t i) {
+    return scores + first_block[static_cast<std::size_t>(i)] * kKvBlockTokens * call.heads;
+  };
+  pool.run([&](int part, int parts) {
+    const PartRange range = part_range(first_block.back(), part, parts);
+    for (std::int64_t i = 0; i < call.items(); ++i) {
+      const std::int64_t first = first_block[static_cast<std::size_t>(i)];
+      const Call::Item item = call.item(i);
+      for (std::int64_t b = std::max(range.begin, first); b < std::min(range.end, first + item.blocks()); ++b) {
+        call.scores_of_block(item, b - first, scores_of(i));
+      }
+    }
+  });
+  pool.run([&](int part, int parts) {
+    const PartRange range = part_range(call.items() * call.heads, part, parts);
+    for (std::int64_t i = range.begin; i < range.end; ++i) {
+      call.softmax_of_head(call.item(i / call.heads), i % call.heads, scores_of(i / call.heads));
+    }
+  });
+  pool.run([&](int part, int parts) {
+    const std::int64_t dims = call.shape.head_dim;
+    const PartRange range = part_range(call.items() * dims, part, parts, 16);
+    for (std::int64_t i = 0; i < call.items(); ++i) {
+      const std::int64_t begin = std::max(range.begin, i * dims) - i * dims;
+      const std::int64_t end = std::min(range.end, (i + 1) * dims) - i * dims;
+      if (begin < end) call.values_of_dims(call.item(i), scores_of(i), begin, end);
+    }
+  });
+}
 
 }  // namespace
 
@@ -124,27 +208,17 @@ void CpuBackend::store_kv(const KvShape& shape, std::int64_t layer, MatrixView<c
 
 void CpuBackend::attention(const KvShape& shape, std::int64_t layer, MatrixView<const float> q, float scale,
                            std::span<const KvCursor> tokens, MatrixView<float> out, MatrixView<float> probabilities) {
-  const KvLayout layout(shape);
-  const std::int64_t heads = q.cols / shape.head_dim / shape.kv_heads;  // query heads that share a key
-  const GroupTask task{table_, layout, type_index(shape), shape.head_dim, scale};
+  const std::int64_t heads = q.cols / shape.head_dim / shape.kv_heads;
+  const Call call{table_, KvLayout(shape), shape, layer, heads, q, scale, tokens, out, probabilities};
   scores_.resize(static_cast<std::size_t>(pool_.size()));
-  const std::int64_t items = q.rows * shape.kv_heads;
-  const auto run = [&](int part, int parts) {
-    std::vector<float>& scores = scores_[static_cast<std::size_t>(part)];
-    // Interleaved, because later tokens of a prompt see more keys than earlier ones.
-    for (std::int64_t item = part; item < items; item += parts) {
-      const std::int64_t t = item / shape.kv_heads;
-      const std::int64_t head = item % shape.kv_heads;
-      const KvCursor& token = tokens[static_cast<std::size_t>(t)];
-      const auto needed = static_cast<std::size_t>(heads * (token.position / kKvBlockTokens + 1) * kKvBlockTokens);
-      if (scores.size() < needed) scores.resize(needed * 2);
-      const std::int64_t first = head * heads;
-      float* visible = probabilities.data == nullptr ? nullptr : probabilities.row(t * heads * shape.kv_heads + first);
-      task(token, layout.key(layer, head), layout.value(layer, head), heads, q.row(t) + first * shape.head_dim,
-           scores.data(), out.row(t) + first * shape.head_dim, visible, probabilities.stride);
-    }
-  };
-  pool_.run(run);
+  std::int64_t keys = 0;
+  for (const KvCursor& token : tokens) keys = std::max(keys, token.position + 1);
+  // Sharing an item costs two more meetings of the threads: worth it where they would be uneven otherwise.
+  if (pool_.size() > 1 && call.items() < 4 * pool_.size() && keys >= kSharedKeys) {
+    attend_together(call, pool_, scores_[0]);
+  } else {
+    attend_by_item(call, pool_, scores_);
+  }
 }
 
 }  // namespace bitnet::backend

@@ -20,6 +20,7 @@ class CpuBackend final : public Backend {
   [[nodiscard]] std::unique_ptr<TernaryWeights> prepare_ternary(const TernarySource& source,
                                                                 WeightScales scales) override;
   [[nodiscard]] std::unique_ptr<DenseWeights> prepare_dense(const DenseSource& source) override;
+  void prepare_top(DenseWeights& weights) override;
 
   [[nodiscard]] std::int64_t kv_block_tokens() const override { return kernels::kKvBlockTokens; }
   [[nodiscard]] std::int64_t kv_block_bytes(const KvShape& shape) const override;
@@ -34,6 +35,8 @@ class CpuBackend final : public Backend {
                   std::span<const MatrixView<float>> out) override;
   void linear(MatrixView<const float> x, const DenseWeights& weights, std::span<const float> bias,
               MatrixView<float> out) override;
+  std::int64_t linear_top(MatrixView<const float> x, const DenseWeights& weights, std::span<const TopRows> wanted,
+                          MatrixView<float> out) override;
   void rope(MatrixView<float> x, std::int64_t head_dim, std::span<const KvCursor> tokens, const float* cos,
             const float* sin) override;
   void store_kv(const KvShape& shape, std::int64_t layer, MatrixView<const float> keys, MatrixView<const float> values,
@@ -58,9 +61,20 @@ class CpuBackend final : public Backend {
   };
   kernels::Int8Rows quantize(MatrixView<const float> x);
 
+  /// Inputs of the current linear_top call.
+  struct Split {
+    AlignedBuffer planes;                 // int8 [tokens, blocks * 256]
+    std::vector<std::int32_t> lane_sums;  // [tokens, 16]
+    std::vector<float> scales;            // [tokens]
+    std::vector<float> norms;             // [tokens], |x|, rounded up
+  };
+  /// Fills split_; false when a row of x or what is wanted of it needs the whole of `rows` rows.
+  bool split(MatrixView<const float> x, std::span<const TopRows> wanted, std::int64_t rows);
+
   const kernels::KernelTable& table_;
   ThreadPool& pool_;
   Quantized quantized_;
+  Split split_;
   std::vector<std::vector<std::int32_t>> sums_;  // scratch of each thread
   std::vector<std::vector<float>> scores_;       // scratch of each thread
 };

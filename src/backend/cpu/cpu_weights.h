@@ -1,10 +1,13 @@
 #pragma once
 
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "backend/weights.h"
 #include "base/aligned_buffer.h"
 #include "kernels/kernel_table.h"
+#include "pack/nibble_rows.h"
 #include "pack/ternary_layout.h"
 
 namespace bitnet::backend {
@@ -33,6 +36,28 @@ class CpuTernary final : public TernaryWeights {
   std::int64_t in_;
 };
 
+/// A four-bit copy of float rows with a bound for each, pack/nibble_rows.h.
+struct CpuNibbleCopy {
+  CpuNibbleCopy(std::int64_t rows, std::int64_t cols)
+      : codes(static_cast<std::size_t>(rows * pack::nibble_blocks(cols) * pack::kNibbleBlockBytes)),
+        scales(static_cast<std::size_t>(rows * pack::kNibbleScales)),
+        bounds(static_cast<std::size_t>(rows)),
+        blocks(pack::nibble_blocks(cols)) {}
+  [[nodiscard]] std::uint8_t* codes_of(std::int64_t row) const {
+    return codes.as<std::uint8_t>() + row * blocks * pack::kNibbleBlockBytes;
+  }
+  [[nodiscard]] std::uint16_t* scales_of(std::int64_t row) { return scales.data() + row * pack::kNibbleScales; }
+  [[nodiscard]] kernels::NibbleMatrix matrix() const { return {codes_of(0), scales.data(), blocks}; }
+  [[nodiscard]] std::int64_t bytes() const {
+    return static_cast<std::int64_t>(codes.size() + scales.size() * 2 + bounds.size() * 4);
+  }
+
+  AlignedBuffer codes;
+  std::vector<std::uint16_t> scales;
+  std::vector<float> bounds;
+  std::int64_t blocks;
+};
+
 /// Rows of f32, f16 or bf16 as they came, on huge pages.
 class CpuDense final : public DenseWeights {
  public:
@@ -40,12 +65,18 @@ class CpuDense final : public DenseWeights {
       : data(static_cast<std::size_t>(rows) * row_bytes), type(type), rows_(rows), cols_(cols), row_bytes_(row_bytes) {}
   [[nodiscard]] std::int64_t rows() const override { return rows_; }
   [[nodiscard]] std::int64_t cols() const override { return cols_; }
-  [[nodiscard]] std::int64_t bytes() const override { return static_cast<std::int64_t>(data.size()); }
+  [[nodiscard]] std::int64_t bytes() const override {
+    return static_cast<std::int64_t>(data.size()) + (copy ? copy->bytes() : 0);
+  }
+  [[nodiscard]] std::int64_t top_bytes() const override {
+    return copy ? copy->bytes() : static_cast<std::int64_t>(data.size());
+  }
   [[nodiscard]] std::size_t row_bytes() const { return row_bytes_; }
   [[nodiscard]] std::byte* row(std::int64_t r) const { return data.data() + static_cast<std::size_t>(r) * row_bytes_; }
 
   AlignedBuffer data;
   kernels::DenseType type;
+  std::unique_ptr<CpuNibbleCopy> copy;  // made by prepare_top()
 
  private:
   std::int64_t rows_;

@@ -1,9 +1,10 @@
 #pragma once
-/// The table of an instruction set that has included its lanes.h and ternary_dot.h before.
+/// The table of an instruction set that has included its lanes.h, ternary_dot.h and nibble_dot.h before.
 
 #include "kernels/lanes16/activation.h"
 #include "kernels/lanes16/attention.h"
 #include "kernels/lanes16/dense_gemm.h"
+#include "kernels/lanes16/nibble_scores.h"
 #include "kernels/lanes16/quantize_activations.h"
 #include "kernels/lanes16/rms_norm.h"
 #include "kernels/lanes16/rope.h"
@@ -32,6 +33,7 @@ constexpr KernelTable make_table(const char* name, CpuFeatures required) {
       .softmax = softmax,
       .attention_values = {attention_values<float>, attention_values<F16>},
       .dense_gemm = {dense_gemm<float>, dense_gemm<F16>, dense_gemm<Bf16>},
+      .nibble_scores = nibble_scores,
       .to_float = {to_float<float>, to_float<F16>, to_float<Bf16>},
   };
 }

@@ -1,6 +1,7 @@
 #include "kernels/neon/lanes.h"
+#include "kernels/neon/nibble_dot.h"
 #include "kernels/neon/ternary_dot.h"
-// After the two above, which it is made of.
+// After the three above, which it is made of.
 #include "kernels/lanes16/table.h"
 #include "kernels/tables.h"
 

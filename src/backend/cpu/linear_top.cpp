@@ -1,0 +1,155 @@
+/// The head for those who want its largest outputs alone. All rows are scored with a four-bit copy, a quarter of the
+/// bytes; rows whose bound says that they could be among the largest are then computed from the real weights.
+///
+/// Why that is exact: let `least` be the smallest real output of any `keep` rows. At least `keep` outputs are ≥ least,
+/// so the keep-th largest is. A row is left out only if its score + its bound < least, so its real output is < least:
+/// it is none of the `keep` largest, and equals none. `least` is lowered by 2^-21 of its size before, so that nothing
+/// that a later division could round to the same float is left out either.
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <limits>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/cpu_weights.h"
+
+namespace bitnet::backend {
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+
+struct Scored {
+  float score;
+  std::int32_t row;
+  bool operator<(const Scored& other) const { return score > other.score; }  // a heap's front is the worst
+};
+
+/// The `keep` best of scores[0..n) that TopRows counts, best or not in any order. Row of scores[i]: first + i.
+void pick_best(const float* scores, std::int64_t n, std::int64_t first, const TopRows& wanted,
+               std::vector<Scored>& best) {
+  best.clear();
+  const auto keep = static_cast<std::size_t>(wanted.keep);
+  float worst = kNever;
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (best.size() == keep && !(scores[i] > worst)) continue;
+    const auto row = static_cast<std::int32_t>(first + i);
+    if (std::binary_search(wanted.lowered.begin(), wanted.lowered.end(), row)) continue;
+    if (best.size() == keep) {
+      std::pop_heap(best.begin(), best.end());
+      best.pop_back();
+    }
+    best.push_back({scores[i], row});
+    std::push_heap(best.begin(), best.end());
+    worst = best.front().score;
+  }
+}
+
+/// The smallest of the real outputs of the `keep` best rows of all parts, a little lowered; -inf when there are fewer.
+template <typename Exact>
+float smallest_of_best(std::span<std::vector<Scored>> parts, std::int64_t keep, const Exact& exact) {
+  std::vector<Scored> all;
+  for (const std::vector<Scored>& part : parts) all.insert(all.end(), part.begin(), part.end());
+  if (static_cast<std::int64_t>(all.size()) < keep) return kNever;
+  std::nth_element(all.begin(), all.begin() + (keep - 1), all.end());
+  float least = std::numeric_limits<float>::infinity();
+  for (std::int64_t i = 0; i < keep; ++i) least = std::min(least, exact(all[static_cast<std::size_t>(i)].row));
+  return least - std::fabs(least) * 0x1p-21F;
+}
+
+}  // namespace
+
+void CpuBackend::prepare_top(DenseWeights& weights) {
+  auto& dense = static_cast<CpuDense&>(weights);
+  if (dense.cols() > pack::kNibbleLongestRow) return;
+  auto copy = std::make_unique<CpuNibbleCopy>(dense.rows(), dense.cols());
+  const auto to_float = table_.to_float[static_cast<int>(dense.type)];
+  pool_.run([&](int part, int parts) {
+    const PartRange rows = part_range(dense.rows(), part, parts);
+    std::vector<float> row(static_cast<std::size_t>(dense.cols()));
+    for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+      to_float(dense.row(r), dense.cols(), row.data());
+      copy->bounds[static_cast<std::size_t>(r)] =
+          pack::quantize_nibble_row(row.data(), dense.cols(), copy->codes_of(r), copy->scales_of(r));
+    }
+  });
+  dense.copy = std::move(copy);
+}
+
+bool CpuBackend::split(MatrixView<const float> x, std::span<const TopRows> wanted, std::int64_t rows) {
+  const std::int64_t row_bytes = pack::nibble_blocks(x.cols) * 4 * pack::kNibbleBlockBytes;
+  if (const auto bytes = static_cast<std::size_t>(x.rows * row_bytes); split_.planes.size() < bytes) {
+    split_.planes = AlignedBuffer(bytes);
+  }
+  split_.lane_sums.resize(static_cast<std::size_t>(x.rows * pack::kNibbleScales));
+  split_.scales.resize(static_cast<std::size_t>(x.rows));
+  split_.norms.resize(static_cast<std::size_t>(x.rows));
+  for (std::int64_t t = 0; t < x.rows; ++t) {
+    const auto i = static_cast<std::size_t>(t);
+    // Where most rows are wanted, reading the copy first only costs time.
+    if (wanted[i].keep == 0 || wanted[i].keep > rows / 8) return false;
+    double squares = 0.0;
+    for (std::int64_t k = 0; k < x.cols; ++k)
+      squares += static_cast<double>(x.row(t)[k]) * static_cast<double>(x.row(t)[k]);
+    if (!std::isfinite(squares)) return false;
+    split_.norms[i] = static_cast<float>(std::sqrt(squares) * (1 + 0x1p-23));
+    split_.scales[i] = pack::split_input(x.row(t), x.cols, split_.planes.as<std::int8_t>() + t * row_bytes,
+                                         split_.lane_sums.data() + t * pack::kNibbleScales);
+    if (split_.scales[i] == 0.0F) return false;
+  }
+  return true;
+}
+
+std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeights& weights,
+                                    std::span<const TopRows> wanted, MatrixView<float> out) {
+  assert(wanted.size() == static_cast<std::size_t>(x.rows));
+  const auto& dense = static_cast<const CpuDense&>(weights);
+  if (!dense.copy || !split(x, wanted, dense.rows())) {
+    linear(x, weights, {}, out);
+    return x.rows * dense.rows();
+  }
+  const CpuNibbleCopy& copy = *dense.copy;
+  const kernels::SplitRows inputs{split_.planes.as<std::int8_t>(), split_.lane_sums.data(), split_.scales.data(),
+                                  x.rows};
+  const auto parts_count = static_cast<std::size_t>(pool_.size());
+  std::vector<std::vector<Scored>> best(static_cast<std::size_t>(x.rows) * parts_count);
+  pool_.run([&](int part, int parts) {
+    const PartRange rows = part_range(dense.rows(), part, parts, 16);
+    table_.nibble_scores(copy.matrix(), rows.begin, rows.end, inputs, out.data + rows.begin, out.stride);
+    for (std::int64_t t = 0; t < x.rows; ++t) {
+      pick_best(out.row(t) + rows.begin, rows.end - rows.begin, rows.begin, wanted[static_cast<std::size_t>(t)],
+                best[static_cast<std::size_t>(t) * parts_count + static_cast<std::size_t>(part)]);
+    }
+  });
+  const auto exact = [&](std::int64_t t, std::int64_t row) {
+    float y = 0.0F;
+    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.data(), dense.cols(), row, row + 1, x.row(t), x.stride,
+                                                    1, &y, 1);
+    return y;
+  };
+  std::vector<float> least;
+  for (std::int64_t t = 0; t < x.rows; ++t) {
+    const std::span parts(best.data() + static_cast<std::size_t>(t) * parts_count, parts_count);
+    least.push_back(smallest_of_best(parts, wanted[static_cast<std::size_t>(t)].keep,
+                                     [&](std::int64_t row) { return exact(t, row); }));
+  }
+  std::vector<std::int64_t> computed(parts_count);
+  pool_.run([&](int part, int parts) {
+    const PartRange rows = part_range(dense.rows(), part, parts, 16);
+    for (std::int64_t t = 0; t < x.rows; ++t) {
+      const float norm = split_.norms[static_cast<std::size_t>(t)];
+      for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+        // The comparison is false for NaN: such a row is computed.
+        const bool too_small =
+            out.row(t)[r] + copy.bounds[static_cast<std::size_t>(r)] * norm < least[static_cast<std::size_t>(t)];
+        out.row(t)[r] = too_small ? kNever : exact(t, r);
+        computed[static_cast<std::size_t>(part)] += too_small ? 0 : 1;
+      }
+    }
+  });
+  std::int64_t total = 0;
+  for (const std::int64_t rows : computed) total += rows;
+  return total;
+}
+
+}  // namespace bitnet::backend

@@ -1,0 +1,85 @@
+#pragma once
+/// lanes16/nibble_scores.h says what each function has to do.
+
+#include <immintrin.h>
+
+#include "kernels/avx2/lanes.h"
+
+namespace bitnet::kernels {
+namespace {
+
+constexpr int kNibbleRows = 4;      // rows at once for one token
+constexpr int kNibbleTileRows = 2;  // rows at once for two
+
+struct IntLanes {
+  __m256i lo;  // lanes 0 to 7
+  __m256i hi;
+};
+
+inline __m256i load_8x32(const std::int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+inline IntLanes load_ints(const std::int32_t* p) { return {load_8x32(p), load_8x32(p + 8)}; }
+inline __m256i twice_less(__m256i a, __m256i b) { return _mm256_sub_epi32(_mm256_add_epi32(a, a), b); }
+inline IntLanes twice_less(IntLanes a, IntLanes b) { return {twice_less(a.lo, b.lo), twice_less(a.hi, b.hi)}; }
+inline Lanes to_float(IntLanes a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
+
+/// A pair of products is at most 2 · 15 · 128 = 3840 in magnitude, so the 8 of four blocks fit into 16 bits.
+constexpr std::int64_t kNibbleBlocksPer16Bits = 4;
+
+/// Eight lanes: `w` and `x` are shifted to their half of each 64 bytes. sum = 256 · high + low.
+template <int R, int T>
+inline void nibble_half_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
+                            std::int64_t blocks, __m256i (&sum)[T][R]) {
+  const __m256i fifteen = _mm256_set1_epi8(15);
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (auto& row : sum) {
+    for (auto& lanes : row) lanes = _mm256_setzero_si256();
+  }
+  for (std::int64_t begin = 0; begin < blocks; begin += kNibbleBlocksPer16Bits) {
+    const std::int64_t end = blocks - begin < kNibbleBlocksPer16Bits ? blocks : begin + kNibbleBlocksPer16Bits;
+    __m256i high[T][R];
+    __m256i low[T][R];
+    for (int t = 0; t < T; ++t) {
+      for (int r = 0; r < R; ++r) high[t][r] = low[t][r] = _mm256_setzero_si256();
+    }
+    for (std::int64_t b = begin; b < end; ++b) {
+      for (int half = 0; half < 2; ++half) {
+        __m256i codes[R];
+        for (int r = 0; r < R; ++r) {
+          const __m256i packed = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + r * row_bytes + b * 64));
+          codes[r] = _mm256_and_si256(half == 0 ? packed : _mm256_srli_epi16(packed, 4), fifteen);
+        }
+        for (int t = 0; t < T; ++t) {
+          const std::int8_t* planes = x + t * x_stride + (2 * b + half) * 128;
+          const __m256i upper = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(planes));
+          const __m256i lower = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(planes + 64));
+          for (int r = 0; r < R; ++r) {
+            high[t][r] = _mm256_add_epi16(high[t][r], _mm256_maddubs_epi16(codes[r], upper));
+            low[t][r] = _mm256_add_epi16(low[t][r], _mm256_maddubs_epi16(codes[r], lower));
+          }
+        }
+      }
+    }
+    for (int t = 0; t < T; ++t) {
+      for (int r = 0; r < R; ++r) {
+        const __m256i upper = _mm256_slli_epi32(_mm256_madd_epi16(high[t][r], ones), 8);
+        const __m256i both = _mm256_add_epi32(upper, _mm256_madd_epi16(low[t][r], ones));
+        sum[t][r] = _mm256_add_epi32(sum[t][r], both);
+      }
+    }
+  }
+}
+
+template <int R, int T>
+inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
+                       std::int64_t blocks, IntLanes (&sums)[T][R]) {
+  __m256i lo[T][R];
+  __m256i hi[T][R];
+  nibble_half_dot<R, T>(w, row_bytes, x, x_stride, blocks, lo);
+  nibble_half_dot<R, T>(w + 32, row_bytes, x + 32, x_stride, blocks, hi);
+  for (int t = 0; t < T; ++t) {
+    for (int r = 0; r < R; ++r) sums[t][r] = {lo[t][r], hi[t][r]};
+  }
+}
+
+}  // namespace
+}  // namespace bitnet::kernels

@@ -1,0 +1,65 @@
+#pragma once
+/// Scores from four-bit rows. An instruction set gives `nibble_dot<R, T>`: Σ code · q in sixteen integer lanes, and
+/// `IntLanes` with load, twice_less (2 · a - b) and to_float.
+
+#include "kernels/kernel_table.h"
+#include "kernels/lanes16/vectors.h"
+#include "pack/nibble_rows.h"
+
+namespace bitnet::kernels {
+namespace {
+
+/// R rows, `apart` rows from one another, with T tokens from `token`; scores of (t, r) go to y[t * y_stride + r *
+/// apart].
+template <int R, int T>
+inline void nibble_tile(const NibbleMatrix& w, std::int64_t row, std::int64_t apart, const SplitRows& x,
+                        std::int64_t token, float* y, std::int64_t y_stride) {
+  const std::int64_t row_bytes = w.blocks * pack::kNibbleBlockBytes;
+  IntLanes sums[T][R];
+  nibble_dot<R, T>(w.codes + row * row_bytes, apart * row_bytes, x.planes + token * row_bytes * 4, row_bytes * 4,
+                   w.blocks, sums);
+  const auto* scales = reinterpret_cast<const F16*>(w.scales);
+  for (int t = 0; t < T; ++t) {
+    std::int32_t offsets[kLanes];
+    for (int l = 0; l < kLanes; ++l) offsets[l] = 15 * x.lane_sums[(token + t) * kLanes + l];
+    const IntLanes offset = load_ints(offsets);
+    for (int r = 0; r < R; ++r) {
+      const Lanes exact = to_float(twice_less(sums[t][r], offset));
+      y[t * y_stride + r * apart] =
+          fold_sum(mul(exact, load(scales + (row + r * apart) * kLanes))) * x.scales[token + t];
+    }
+  }
+}
+
+/// T tokens from `token` with `rows` rows. One token reads them from memory: R streams of rows, each as long as it can
+/// be, so that the processor sees them coming.
+template <int R, int T>
+inline void nibble_rows(const NibbleMatrix& w, std::int64_t row, std::int64_t rows, const SplitRows& x,
+                        std::int64_t token, float* y, std::int64_t y_stride) {
+  const std::int64_t tiles = rows / R;
+  const std::int64_t step = T == 1 ? 1 : R;
+  const std::int64_t apart = T == 1 ? tiles : 1;
+  for (std::int64_t i = 0; i < tiles; ++i) {
+    nibble_tile<R, T>(w, row + i * step, apart, x, token, y + i * step, y_stride);
+  }
+  for (std::int64_t r = tiles * R; r < rows; ++r) nibble_tile<1, T>(w, row + r, 1, x, token, y + r, y_stride);
+}
+
+void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const SplitRows& x, float* y,
+                   std::int64_t y_stride) {
+  if (x.count == 1) {
+    nibble_rows<kNibbleRows, 1>(w, row_begin, row_end - row_begin, x, 0, y, y_stride);
+    return;
+  }
+  // A few rows at a time stay in the nearest cache while all tokens pass.
+  for (std::int64_t r = row_begin; r < row_end; r += kNibbleTileRows) {
+    const std::int64_t rows = row_end - r < kNibbleTileRows ? row_end - r : kNibbleTileRows;
+    std::int64_t t = 0;
+    float* out = y + (r - row_begin);
+    for (; t + 2 <= x.count; t += 2) nibble_rows<kNibbleTileRows, 2>(w, r, rows, x, t, out + t * y_stride, y_stride);
+    if (t < x.count) nibble_rows<1, 1>(w, r, rows, x, t, out + t * y_stride, y_stride);
+  }
+}
+
+}  // namespace
+}  // namespace bitnet::kernels

@@ -1,0 +1,64 @@
+#pragma once
+/// lanes16/nibble_scores.h says what each function has to do.
+
+#include <arm_neon.h>
+
+#include "kernels/neon/lanes.h"
+
+namespace bitnet::kernels {
+namespace {
+
+constexpr int kNibbleRows = 2;      // rows at once for one token
+constexpr int kNibbleTileRows = 1;  // rows at once for two
+
+struct IntLanes {
+  int32x4_t q[4];
+};
+
+inline IntLanes load_ints(const std::int32_t* p) {
+  return {{vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)}};
+}
+inline IntLanes twice_less(IntLanes a, IntLanes b) {
+  IntLanes y;
+  for (int i = 0; i < 4; ++i) y.q[i] = vsubq_s32(vaddq_s32(a.q[i], a.q[i]), b.q[i]);
+  return y;
+}
+inline Lanes to_float(IntLanes a) {
+  return each([&](int i) { return vcvtq_f32_s32(a.q[i]); });
+}
+
+template <int R, int T>
+inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
+                       std::int64_t blocks, IntLanes (&sums)[T][R]) {
+  IntLanes high[T][R];
+  IntLanes low[T][R];
+  for (int t = 0; t < T; ++t) {
+    for (int r = 0; r < R; ++r) {
+      for (int i = 0; i < 4; ++i) high[t][r].q[i] = low[t][r].q[i] = vdupq_n_s32(0);
+    }
+  }
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    for (int i = 0; i < 4; ++i) {
+      for (int r = 0; r < R; ++r) {
+        const uint8x16_t packed = vld1q_u8(w + r * row_bytes + b * 64 + i * 16);
+        const int8x16_t codes[2] = {vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15))),
+                                    vreinterpretq_s8_u8(vshrq_n_u8(packed, 4))};
+        for (int half = 0; half < 2; ++half) {
+          for (int t = 0; t < T; ++t) {
+            const std::int8_t* planes = x + t * x_stride + (2 * b + half) * 128 + i * 16;
+            high[t][r].q[i] = vdotq_s32(high[t][r].q[i], codes[half], vld1q_s8(planes));
+            low[t][r].q[i] = vdotq_s32(low[t][r].q[i], codes[half], vld1q_s8(planes + 64));
+          }
+        }
+      }
+    }
+  }
+  for (int t = 0; t < T; ++t) {
+    for (int r = 0; r < R; ++r) {
+      for (int i = 0; i < 4; ++i) sums[t][r].q[i] = vaddq_s32(vshlq_n_s32(high[t][r].q[i], 8), low[t][r].q[i]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace bitnet::kernels

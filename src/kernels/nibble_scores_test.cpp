@@ -1,0 +1,147 @@
+#include "kernels/table_test.h"
+#include "pack/nibble_rows.h"
+
+namespace bitnet::kernels {
+namespace {
+
+using pack::nibble_blocks;
+
+class NibbleScores : public TableTest {};
+BITNET_FOR_EACH_TABLE(NibbleScores);
+
+struct Rows {
+  Rows(const std::vector<float>& w, std::int64_t count, std::int64_t in)
+      : codes(static_cast<std::size_t>(count * nibble_blocks(in) * 64)),
+        scales(static_cast<std::size_t>(count * 16)),
+        blocks(nibble_blocks(in)) {
+    for (std::int64_t r = 0; r < count; ++r) {
+      bounds.push_back(
+          pack::quantize_nibble_row(w.data() + r * in, in, codes.data() + r * blocks * 64, scales.data() + r * 16));
+    }
+  }
+  [[nodiscard]] NibbleMatrix view() const { return {codes.data(), scales.data(), blocks}; }
+
+  std::vector<std::uint8_t> codes;
+  std::vector<std::uint16_t> scales;
+  std::vector<float> bounds;
+  std::int64_t blocks;
+};
+
+struct Inputs {
+  Inputs(const std::vector<float>& x, std::int64_t tokens, std::int64_t in)
+      : planes(static_cast<std::size_t>(tokens * nibble_blocks(in) * 256)),
+        lane_sums(static_cast<std::size_t>(tokens * 16)),
+        count(tokens) {
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      scales.push_back(pack::split_input(x.data() + t * in, in, planes.data() + t * nibble_blocks(in) * 256,
+                                         lane_sums.data() + t * 16));
+    }
+  }
+  [[nodiscard]] SplitRows view() const { return {planes.data(), lane_sums.data(), scales.data(), count}; }
+
+  std::vector<std::int8_t> planes;
+  std::vector<std::int32_t> lane_sums;
+  std::vector<float> scales;
+  std::int64_t count;
+};
+
+TEST_P(NibbleScores, EqualScalar) {
+  EXPECT_TRUE(rc::check("table = scalar", [] {
+    const std::int64_t rows = any_size(8, 3);
+    const std::int64_t in = any_size(128, 9);
+    const std::int64_t tokens = any_size(2, 2);
+    const auto begin = *rc::gen::inRange<std::int64_t>(0, rows + 1);
+    const auto end = *rc::gen::inRange<std::int64_t>(begin, rows + 1);
+    const std::int64_t y_stride = end - begin + *rc::gen::inRange<std::int64_t>(0, 9);
+    const Rows w(random_floats(any_seed(), rows * in, *rc::gen::element(Values::ordinary, Values::wide)), rows, in);
+    const Inputs x(random_floats(any_seed(), tokens * in, *rc::gen::element(Values::ordinary, Values::wide)), tokens,
+                   in);
+    Guarded<float> expected(tokens * y_stride);
+    Guarded<float> y(tokens * y_stride);
+    kScalarTable.nibble_scores(w.view(), begin, end, x.view(), expected.data(), y_stride);
+    table().nibble_scores(w.view(), begin, end, x.view(), y.data(), y_stride);
+    RC_ASSERT(y.same_as(expected));
+  }));
+}
+
+TEST_P(NibbleScores, LargestInputsDoNotOverflow) {
+  const std::int64_t in = pack::kNibbleLongestRow;
+  for (const float sign : {1.0F, -1.0F}) {
+    const Rows w(std::vector<float>(static_cast<std::size_t>(in), sign), 1, in);
+    const Inputs x(std::vector<float>(static_cast<std::size_t>(in), 3.0F), 1, in);
+    float y = 0.0F;
+    table().nibble_scores(w.view(), 0, 1, x.view(), &y, 1);
+    EXPECT_NEAR(y, sign * 3.0F * static_cast<float>(in), 1e-3F * static_cast<float>(in));
+  }
+}
+
+/// The promise of pack/nibble_rows.h, for the scalar kernels that all others equal.
+TEST(ScalarNibbleScores, AreWithinTheirBoundOfTheRealProduct) {
+  double tightest = 1.0;
+  EXPECT_TRUE(rc::check("|copy - row| ≤ e · |x|", [&] {
+    const std::int64_t in = 1 + any_size(128, 6);
+    const auto w = random_floats(any_seed(), in, any_values());
+    const auto x = random_floats(any_seed(), in, *rc::gen::element(Values::ordinary, Values::wide));
+    const Rows rows(w, 1, in);
+    const Inputs input(x, 1, in);
+    float near = 0.0F;
+    kScalarTable.nibble_scores(rows.view(), 0, 1, input.view(), &near, 1);
+    float exact = 0.0F;
+    kScalarTable.dense_gemm[index(DenseType::f32)](w.data(), in, 0, 1, x.data(), in, 1, &exact, 1);
+    double squares = 0.0;
+    for (const float v : x) squares += static_cast<double>(v) * static_cast<double>(v);
+    const double bound = static_cast<double>(rows.bounds[0]) * std::sqrt(squares);
+    if (!std::isfinite(bound)) return;
+    RC_ASSERT(std::isfinite(exact));
+    const double off = std::fabs(static_cast<double>(near) - static_cast<double>(exact));
+    RC_ASSERT(off <= bound);
+    if (bound > 0) tightest = std::min(tightest, (bound - off) / bound);
+  }));
+  EXPECT_LT(tightest, 0.7) << "the bound is far from anything that happens";
+}
+
+/// An input that lines up with the row's errors reaches the bound: it is not only large enough, but no larger.
+TEST(ScalarNibbleScores, BoundIsReachedByTheWorstInput) {
+  const std::int64_t in = 640;
+  const auto w = random_floats(7, in, Values::ordinary);
+  const Rows rows(w, 1, in);
+  std::vector<float> x;
+  double squares = 0.0;
+  for (std::int64_t i = 0; i < in; ++i) {
+    const std::int64_t within = i % 128;
+    const int code =
+        rows.codes[static_cast<std::size_t>(i / 128 * 64 + within % 16 * 4 + within / 16 % 4)] >> (within / 64 * 4) &
+        15;
+    const float scale = f16_to_f32(rows.scales[static_cast<std::size_t>(i % 16)]);
+    x.push_back(w[static_cast<std::size_t>(i)] - static_cast<float>(2 * code - 15) * scale);
+    squares += static_cast<double>(x.back()) * static_cast<double>(x.back());
+  }
+  const Inputs input(x, 1, in);
+  float near = 0.0F;
+  kScalarTable.nibble_scores(rows.view(), 0, 1, input.view(), &near, 1);
+  float exact = 0.0F;
+  kScalarTable.dense_gemm[index(DenseType::f32)](w.data(), in, 0, 1, x.data(), in, 1, &exact, 1);
+  const double bound = static_cast<double>(rows.bounds[0]) * std::sqrt(squares);
+  EXPECT_LE(static_cast<double>(exact - near), bound);
+  EXPECT_GT(static_cast<double>(exact - near), 0.98 * bound);
+}
+
+TEST(NibbleRows, ARowThatIsNotFiniteHasNoBound) {
+  for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN(), 1e30F}) {
+    std::vector<float> w(40, 1.0F);
+    w[21] = bad;
+    EXPECT_EQ(Rows(w, 1, 40).bounds[0], std::numeric_limits<float>::infinity()) << bad;
+  }
+}
+
+TEST(NibbleRows, ZerosScoreZero) {
+  const Rows w(std::vector<float>(300, 0.0F), 1, 300);
+  const Inputs x(std::vector<float>(300, 2.0F), 1, 300);
+  float y = 1.0F;
+  kScalarTable.nibble_scores(w.view(), 0, 1, x.view(), &y, 1);
+  EXPECT_EQ(y, 0.0F);
+  EXPECT_LT(w.bounds[0], 1e-15F);
+}
+
+}  // namespace
+}  // namespace bitnet::kernels

@@ -1,0 +1,106 @@
+#include "pack/nibble_rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/float16.h"
+
+namespace bitnet::pack {
+namespace {
+
+constexpr int kLanes = kNibbleScales;
+constexpr float kLargest = 32639.0F;  // 127 · 256 + 127: both bytes stay within -128..127
+// Adding and taking away 1.5 · 2^23 rounds a float of less than 2^22 to an integer, half to even.
+constexpr float kRound = 12582912.0F;
+
+/// Calls f(values[16], first weight) for each vector of the row, the last one padded with zeros.
+template <typename F>
+void for_vectors(const float* row, std::int64_t n, F f) {
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) f(row + i, i);
+  if (i == n) return;
+  float padded[kLanes] = {};
+  std::copy(row + i, row + n, padded);
+  f(padded, i);
+}
+
+double sum(const float (&lane)[kLanes]) {
+  double total = 0.0;
+  for (const float v : lane) total += static_cast<double>(v);
+  return total;
+}
+
+}  // namespace
+
+float quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales) {
+  float most[kLanes] = {};
+  for_vectors(row, n, [&](const float* v, std::int64_t) {
+    for (int l = 0; l < kLanes; ++l) most[l] = std::max(most[l], std::fabs(v[l]));
+  });
+  float scale[kLanes];
+  float inverse[kLanes];
+  for (int l = 0; l < kLanes; ++l) {
+    scales[l] = f32_to_f16(std::min(most[l] / 15.0F, 65504.0F));
+    scale[l] = f16_to_f32(scales[l]);
+    inverse[l] = scale[l] > 0.0F ? 0.5F / scale[l] : 0.0F;
+  }
+  std::memset(codes, 0, static_cast<std::size_t>(nibble_blocks(n) * kNibbleBlockBytes));
+  float squares[kLanes] = {};
+  float errors[kLanes] = {};
+  for_vectors(row, n, [&](const float* v, std::int64_t i) {
+    std::uint32_t code[kLanes];
+    for (int l = 0; l < kLanes; ++l) {
+      const float at = v[l] * inverse[l] + 8.0F;  // half a step up, because the conversion cuts off
+      const float within = at > 0.0F ? (at < 15.0F ? at : 15.0F) : 0.0F;  // NaN becomes 0
+      code[l] = static_cast<std::uint32_t>(static_cast<std::int32_t>(within));
+      const float error = v[l] - static_cast<float>(2 * static_cast<std::int32_t>(code[l]) - 15) * scale[l];
+      // A weight of the padding meets an input of 0.
+      errors[l] += i + l < n ? error * error : 0.0F;
+      squares[l] += v[l] * v[l];
+    }
+    std::uint8_t* block = codes + i / kNibbleBlockWeights * kNibbleBlockBytes;
+    const auto shift = static_cast<unsigned>(i / kLanes % 4 * 8 + i % kNibbleBlockWeights / 64 * 4);
+    std::uint32_t words[kLanes];
+    std::memcpy(words, block, sizeof words);
+    for (int l = 0; l < kLanes; ++l) words[l] |= code[l] << shift;
+    std::memcpy(block, words, sizeof words);
+  });
+  const double error = std::sqrt(sum(errors));
+  const double norm = std::sqrt(sum(squares)) + error;
+  const auto length = static_cast<double>(n);
+  // Each input is off by at most half a step (and a rounding) of max|x| / 32639, and max|x| ≤ |x|₂. The sums of the
+  // head round once for each sixteenth element and in the fold (|w|·|x| bounds their size, Cauchy-Schwarz); the copy's
+  // once for each lane, in the fold, and where the bound itself is computed. The last factor covers the sums of this
+  // function.
+  const double input = std::sqrt(length) * 0.51 / static_cast<double>(kLargest);
+  const double rounding = (length / kLanes + 64) * 0x1p-24;
+  // Squares of less than 2^-126 are lost.
+  const double bound = (error + norm * (input + rounding)) * 1.0001 + std::sqrt(length) * 0x1p-62;
+  return bound < static_cast<double>(std::numeric_limits<float>::max()) ? static_cast<float>(bound)
+                                                                        : std::numeric_limits<float>::infinity();
+}
+
+float split_input(const float* x, std::int64_t n, std::int8_t* planes, std::int32_t* lane_sums) {
+  float most = 0.0F;
+  for (std::int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(x[i]));
+  std::memset(planes, 0, static_cast<std::size_t>(nibble_blocks(n) * 4 * kNibbleBlockBytes));
+  std::fill_n(lane_sums, kLanes, 0);
+  const float inverse = kLargest / most;
+  if (!std::isfinite(inverse)) return 0.0F;
+  for_vectors(x, n, [&](const float* v, std::int64_t i) {
+    std::int8_t* high = planes + i / 64 * 2 * kNibbleBlockBytes + i / kLanes % 4;
+    for (int l = 0; l < kLanes; ++l) {
+      const float at = std::clamp(v[l] * inverse, -kLargest, kLargest);
+      const auto q = static_cast<std::int32_t>((at + kRound) - kRound);
+      const std::int32_t upper = (q + 128) >> 8;
+      high[4 * l] = static_cast<std::int8_t>(upper);
+      high[4 * l + kNibbleBlockBytes] = static_cast<std::int8_t>(q - 256 * upper);
+      lane_sums[l] += q;
+    }
+  });
+  return most / kLargest;
+}
+
+}  // namespace bitnet::pack
