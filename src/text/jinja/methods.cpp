@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/utf8.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/print.h"
 #include "text/jinja/text_operations.h"
@@ -226,7 +227,7 @@ Value expandtabs(Machine& m, const Value& self, Arguments& a) {
       column += pad;
       continue;
     }
-    column = c == '\n' || c == '\r' ? 0 : column + ((static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0);
+    column = c == '\n' || c == '\r' ? 0 : column + (continues_character(c) ? 0 : 1);
     out.add(c);
   }
   return out.finish();

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace bitnet::jinja {
 namespace {
-
-constexpr char32_t kReplacement = 0xFFFD;
 
 utf8proc_category_t category(char32_t c) { return utf8proc_category(static_cast<utf8proc_int32_t>(c)); }
 
@@ -81,67 +81,6 @@ void append_all_lower(std::string& out, const std::u32string& text, std::size_t 
 
 }  // namespace
 
-char32_t next_code_point(std::string_view text, std::size_t& position) {
-  const auto lead = static_cast<unsigned char>(text[position]);
-  if (lead < 0x80) {
-    ++position;
-    return lead;
-  }
-  utf8proc_int32_t c = 0;
-  const auto n = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + position),
-                                  static_cast<utf8proc_ssize_t>(text.size() - position), &c);
-  if (n <= 0) {
-    ++position;
-    return kReplacement;
-  }
-  position += static_cast<std::size_t>(n);
-  return static_cast<char32_t>(c);
-}
-
-void append_code_point(std::string& text, char32_t c) {
-  if (c < 0x80) {
-    text.push_back(static_cast<char>(c));
-    return;
-  }
-  utf8proc_uint8_t bytes[4];
-  if (c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) c = kReplacement;
-  const auto n = utf8proc_encode_char(static_cast<utf8proc_int32_t>(c), bytes);
-  text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(n));
-}
-
-std::size_t count_code_points(std::string_view text) {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < text.size(); ++count) (void)next_code_point(text, i);
-  return count;
-}
-
-std::size_t byte_offset(std::string_view text, std::size_t index) {
-  std::size_t position = 0;
-  for (; index > 0 && position < text.size(); --index) (void)next_code_point(text, position);
-  return position;
-}
-
-std::u32string decode(std::string_view text) {
-  std::u32string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size();) out.push_back(next_code_point(text, i));
-  return out;
-}
-
-std::string encode(std::u32string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char32_t c : text) append_code_point(out, c);
-  return out;
-}
-
-std::string valid_utf8(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size();) append_code_point(out, next_code_point(text, i));
-  return out;
-}
-
 bool is_space(char32_t c) {
   return (c >= 9 && c <= 13) || (c >= 28 && c <= 32) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
@@ -184,12 +123,12 @@ std::string to_upper(std::string_view text) {
 std::string to_lower(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  append_all_lower(out, decode(text), 0);
+  append_all_lower(out, decode_utf8(text), 0);
   return out;
 }
 
 std::string capitalized(std::string_view text) {
-  const std::u32string all = decode(text);
+  const std::u32string all = decode_utf8(text);
   std::string out;
   if (!all.empty()) append_title(out, all[0]);
   append_all_lower(out, all, 1);
@@ -197,7 +136,7 @@ std::string capitalized(std::string_view text) {
 }
 
 std::string titled(std::string_view text) {
-  const std::u32string all = decode(text);
+  const std::u32string all = decode_utf8(text);
   std::string out;
   bool inside = false;
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -212,7 +151,7 @@ std::string titled(std::string_view text) {
 }
 
 std::string swapped_case(std::string_view text) {
-  const std::u32string all = decode(text);
+  const std::u32string all = decode_utf8(text);
   std::string out;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (is_upper(all[i])) {
@@ -227,7 +166,7 @@ std::string swapped_case(std::string_view text) {
 }
 
 std::string_view strip(std::string_view text, const std::string* chars, bool left, bool right) {
-  const std::u32string set = chars ? decode(*chars) : std::u32string();
+  const std::u32string set = chars ? decode_utf8(*chars) : std::u32string();
   const auto strips = [&](char32_t c) { return chars ? set.find(c) != std::u32string::npos : is_space(c); };
   while (left && !text.empty()) {
     std::size_t end = 0;
@@ -236,7 +175,7 @@ std::string_view strip(std::string_view text, const std::string* chars, bool lef
   }
   while (right && !text.empty()) {
     std::size_t start = text.size() - 1;
-    while (start > 0 && text.size() - start < 4 && (static_cast<unsigned char>(text[start]) & 0xC0) == 0x80) --start;
+    while (start > 0 && text.size() - start < 4 && continues_character(text[start])) --start;
     std::size_t end = start;
     if (!strips(next_code_point(text, end))) break;
     text = text.substr(0, end == text.size() ? start : text.size() - 1);
