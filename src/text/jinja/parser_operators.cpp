@@ -32,24 +32,22 @@ ExpressionPtr ExpressionParser::parse_conditional() {
   return value;
 }
 
-ExpressionPtr ExpressionParser::parse_or() {
-  ExpressionPtr left = parse_and();
-  while (current().is_name("or")) {
+ExpressionPtr ExpressionParser::parse_logical(ExpressionKind kind, std::string_view name, Rule operand) {
+  ExpressionPtr left = (this->*operand)();
+  while (current().is_name(name)) {
     const int line = advance().line;
-    ExpressionPtr right = parse_and();
-    left = with_operands(make(ExpressionKind::logical_or, line), {&left, &right});
+    ExpressionPtr right = (this->*operand)();
+    left = with_operands(make(kind, line), {&left, &right});
   }
   return left;
 }
 
+ExpressionPtr ExpressionParser::parse_or() {
+  return parse_logical(ExpressionKind::logical_or, "or", &ExpressionParser::parse_and);
+}
+
 ExpressionPtr ExpressionParser::parse_and() {
-  ExpressionPtr left = parse_not();
-  while (current().is_name("and")) {
-    const int line = advance().line;
-    ExpressionPtr right = parse_not();
-    left = with_operands(make(ExpressionKind::logical_and, line), {&left, &right});
-  }
-  return left;
+  return parse_logical(ExpressionKind::logical_and, "and", &ExpressionParser::parse_not);
 }
 
 ExpressionPtr ExpressionParser::parse_not() {
@@ -78,16 +76,18 @@ ExpressionPtr ExpressionParser::parse_comparison() {
   return chain ? std::move(chain) : std::move(first);
 }
 
-ExpressionPtr ExpressionParser::parse_sum() {
-  ExpressionPtr left = parse_concat();
-  for (std::string_view op; !(op = current_op(current(), {"+", "-"})).empty();) {
+ExpressionPtr ExpressionParser::parse_arithmetic(std::initializer_list<std::string_view> ops, Rule operand) {
+  ExpressionPtr left = (this->*operand)();
+  for (std::string_view op; !(op = current_op(current(), ops)).empty();) {
     auto node = make(ExpressionKind::arithmetic, advance().line);
     node->op = op;
-    ExpressionPtr right = parse_concat();
+    ExpressionPtr right = (this->*operand)();
     left = with_operands(std::move(node), {&left, &right});
   }
   return left;
 }
+
+ExpressionPtr ExpressionParser::parse_sum() { return parse_arithmetic({"+", "-"}, &ExpressionParser::parse_concat); }
 
 ExpressionPtr ExpressionParser::parse_concat() {
   ExpressionPtr first = parse_product();
@@ -98,26 +98,10 @@ ExpressionPtr ExpressionParser::parse_concat() {
 }
 
 ExpressionPtr ExpressionParser::parse_product() {
-  ExpressionPtr left = parse_power();
-  for (std::string_view op; !(op = current_op(current(), {"*", "/", "//", "%"})).empty();) {
-    auto node = make(ExpressionKind::arithmetic, advance().line);
-    node->op = op;
-    ExpressionPtr right = parse_power();
-    left = with_operands(std::move(node), {&left, &right});
-  }
-  return left;
+  return parse_arithmetic({"*", "/", "//", "%"}, &ExpressionParser::parse_power);
 }
 
-ExpressionPtr ExpressionParser::parse_power() {
-  ExpressionPtr left = parse_unary(true);
-  while (current().is_op("**")) {
-    auto node = make(ExpressionKind::arithmetic, advance().line);
-    node->op = "**";
-    ExpressionPtr right = parse_unary(true);
-    left = with_operands(std::move(node), {&left, &right});
-  }
-  return left;
-}
+ExpressionPtr ExpressionParser::parse_power() { return parse_arithmetic({"**"}, &ExpressionParser::parse_operand); }
 
 ExpressionPtr ExpressionParser::parse_unary(bool with_filters) {
   const Level level(*this);

@@ -60,22 +60,16 @@ void append_title(std::string& out, char32_t c) {
 
 bool is_cased(char32_t c) { return is_upper(c) || is_lower(c) || is_title(c); }
 
-/// `before` and `after`: whether a letter stands there (a sigma at the end of a word has a form of its own).
-void append_lower(std::string& out, char32_t c, bool before, bool after) {
-  if (c == U'Σ' && before && !after) {
+/// Appends text[i] in lower case; a sigma at the end of a word has a form of its own.
+void append_lower(std::string& out, std::u32string_view text, std::size_t i) {
+  const char32_t c = text[i];
+  if (c == U'Σ' && i > 0 && is_cased(text[i - 1]) && !(i + 1 < text.size() && is_cased(text[i + 1]))) {
     append_code_point(out, U'ς');
   } else if (c == U'İ') {
     append_code_point(out, U'i');
     append_code_point(out, 0x307);
   } else {
     append_code_point(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
-  }
-}
-
-/// Appends all of `text` from `start` on in lower case.
-void append_all_lower(std::string& out, const std::u32string& text, std::size_t start) {
-  for (std::size_t i = start; i < text.size(); ++i) {
-    append_lower(out, text[i], i > 0 && is_cased(text[i - 1]), i + 1 < text.size() && is_cased(text[i + 1]));
   }
 }
 
@@ -123,7 +117,8 @@ std::string to_upper(std::string_view text) {
 std::string to_lower(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  append_all_lower(out, decode_utf8(text), 0);
+  const std::u32string all = decode_utf8(text);
+  for (std::size_t i = 0; i < all.size(); ++i) append_lower(out, all, i);
   return out;
 }
 
@@ -131,21 +126,19 @@ std::string capitalized(std::string_view text) {
   const std::u32string all = decode_utf8(text);
   std::string out;
   if (!all.empty()) append_title(out, all[0]);
-  append_all_lower(out, all, 1);
+  for (std::size_t i = 1; i < all.size(); ++i) append_lower(out, all, i);
   return out;
 }
 
 std::string titled(std::string_view text) {
   const std::u32string all = decode_utf8(text);
   std::string out;
-  bool inside = false;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (inside) {
-      append_lower(out, all[i], true, i + 1 < all.size() && is_cased(all[i + 1]));
+    if (i > 0 && is_cased(all[i - 1])) {
+      append_lower(out, all, i);
     } else {
       append_title(out, all[i]);
     }
-    inside = is_cased(all[i]);
   }
   return out;
 }
@@ -155,7 +148,7 @@ std::string swapped_case(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (is_upper(all[i])) {
-      append_lower(out, all[i], i > 0 && is_cased(all[i - 1]), i + 1 < all.size() && is_cased(all[i + 1]));
+      append_lower(out, all, i);
     } else if (is_lower(all[i])) {
       append_upper(out, all[i]);
     } else {
