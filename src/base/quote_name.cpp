@@ -1,5 +1,7 @@
 #include "base/quote_name.h"
 
+#include "base/utf8.h"
+
 namespace bitnet {
 
 std::string quote_name(std::string_view name) {
@@ -7,7 +9,7 @@ std::string quote_name(std::string_view name) {
   std::size_t length = name.size();
   if (length > kMaxBytes) {
     length = kMaxBytes;
-    while (length > 0 && (static_cast<unsigned char>(name[length]) & 0xc0U) == 0x80U) --length;
+    while (length > 0 && continues_character(name[length])) --length;
   }
   std::string text = "\"";
   for (const char c : name.substr(0, length)) {

@@ -3,8 +3,9 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "base/utf8.h"
+#include "text/character_classes.h"
 #include "text/regex.h"
-#include "text/utf8.h"
 
 namespace bitnet::text {
 namespace {
@@ -30,7 +31,7 @@ AlignedText align_to_itself(std::string_view text) {
 std::size_t previous_char(std::string_view text, std::size_t end) {
   do {
     --end;
-  } while ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80);
+  } while (continues_character(text[end]));
   return end;
 }
 

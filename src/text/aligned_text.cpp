@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace bitnet::text {
 
@@ -37,7 +37,7 @@ void AlignedText::transform(const std::vector<Transformed>& characters, std::siz
     // Reordered combining marks can claim one more old character than there are.
     const std::size_t source = change > 0 ? old - (old > 0) : std::min(old, size() - 1);
     encoded.clear();
-    append_utf8(encoded, c);
+    append_code_point(encoded, c);
     result.append(encoded, change > 0 && old == 0 ? Span{align[0].begin, align[0].begin} : align[source]);
     if (change <= 0) skip(static_cast<std::size_t>(1 - change));
   }

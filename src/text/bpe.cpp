@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace bitnet::text {
 namespace {
@@ -43,7 +43,7 @@ Bpe::Bpe(const Field& field)
   }
   for (char32_t c = 0; c < character_ids_.size(); ++c) {
     std::string encoded;
-    append_utf8(encoded, c);
+    append_code_point(encoded, c);
     character_ids_[c] = vocabulary_.find(encoded);
   }
   read_merges(field["merges"]);

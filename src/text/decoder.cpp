@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/metaspace.h"
 #include "text/pattern.h"
-#include "text/utf8.h"
 
 namespace bitnet::text {
 namespace {
@@ -163,7 +163,7 @@ class StripStage final : public Stage {
  public:
   StripStage(DecoderStage& next, char32_t content, std::uint64_t start, std::uint64_t stop)
       : Stage(next), start_(start), stop_(stop) {
-    append_utf8(content_, content);
+    append_code_point(content_, content);
   }
   void part(std::string_view text) override {
     while (at_start_ < start_ && text.starts_with(content_)) {

@@ -1,7 +1,7 @@
 #include "text/json_field.h"
 
 #include "base/fail.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace bitnet::text {
 

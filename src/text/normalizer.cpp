@@ -6,10 +6,11 @@
 #include <vector>
 
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "text/byte_level.h"
+#include "text/character_classes.h"
 #include "text/pattern.h"
 #include "text/unicode_normalization.h"
-#include "text/utf8.h"
 
 namespace bitnet::text {
 namespace {

@@ -1,6 +1,6 @@
 #include "text/pattern.h"
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace bitnet::text {
 namespace {

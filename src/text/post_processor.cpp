@@ -5,8 +5,9 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "text/byte_level.h"
-#include "text/utf8.h"
+#include "text/character_classes.h"
 #include "text/vocabulary.h"
 
 namespace bitnet::text {

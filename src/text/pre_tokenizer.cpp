@@ -5,10 +5,11 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "text/byte_level.h"
+#include "text/character_classes.h"
 #include "text/metaspace.h"
 #include "text/pattern.h"
-#include "text/utf8.h"
 
 namespace bitnet::text {
 namespace {
@@ -89,7 +90,7 @@ class ByteLevel final : public PreTokenizer {
 class Metaspace final : public PreTokenizer {
  public:
   explicit Metaspace(const Field& field) : settings_(read_metaspace(field)), split_(field["split"].boolean_or(true)) {
-    append_utf8(mark_, settings_.replacement);
+    append_code_point(mark_, settings_.replacement);
   }
 
   void apply(PieceList& list) const override {

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "text/unicode_stand_ins.h"
-#include "text/utf8.h"
 
 namespace bitnet::text {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "bitnet/error.h"
 #include "text/unicode_normalization.h"
-#include "text/utf8.h"
 
 namespace bitnet::text {
 namespace {
@@ -63,7 +63,7 @@ TEST(Regex, RefusesWhatItCannotTranslate) {
 
 std::string normalized(std::string_view text, NormalizationForm form) {
   std::string result;
-  for (const auto& character : normalize_unicode(text, form)) append_utf8(result, character.c);
+  for (const auto& character : normalize_unicode(text, form)) append_code_point(result, character.c);
   return result;
 }
 

@@ -6,8 +6,8 @@
 
 #include "base/fail.h"
 #include "base/mapped_file.h"
+#include "base/utf8.h"
 #include "text/tokenizer_impl.h"
-#include "text/utf8.h"
 
 namespace bitnet {
 namespace {
@@ -22,7 +22,7 @@ class CodePointIndex {
   explicit CodePointIndex(std::string_view text) : index_(text.size()) {
     int count = -1;
     for (std::size_t i = 0; i < text.size(); ++i) {
-      count += (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
+      count += !continues_character(text[i]);
       index_[i] = count;
     }
   }
@@ -66,7 +66,7 @@ Tokenizer::Encoding Tokenizer::Impl::encode(std::string_view utf8, bool add_spec
   if (utf8.size() > kMaxTextBytes) {
     fail(ErrorKind::limit, "the text to encode has {} bytes; at most {} are taken", utf8.size(), kMaxTextBytes);
   }
-  if (const std::size_t valid = text::valid_utf8_prefix(utf8); valid != utf8.size()) {
+  if (const std::size_t valid = valid_utf8_prefix(utf8); valid != utf8.size()) {
     fail(ErrorKind::invalid_argument, "the text to encode is not UTF-8: malformed at byte {}", valid);
   }
   text::PieceList list = added.extract(utf8, normalizer.get());

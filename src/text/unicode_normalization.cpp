@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace bitnet::text {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace bitnet::text {
 namespace {
@@ -65,7 +65,7 @@ bool replace_new_characters(std::string_view text, std::string& out) {
       if (!replaced) out = text;
       replaced = true;
       std::string old;
-      append_utf8(old, range->old);
+      append_code_point(old, range->old);
       out.replace(at, length, old);
     }
     at += length;

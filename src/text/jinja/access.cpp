@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <array>
 
+#include "base/utf8.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/print.h"
-#include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
 namespace {
@@ -98,7 +98,7 @@ Value slice_text(Machine& machine, const String& string, const Range& r) {
   }
   Charge charge;
   charge.add(machine, string.length * sizeof(char32_t));
-  const std::u32string all = decode(string.text);
+  const std::u32string all = decode_utf8(string.text);
   TextBuilder out(machine);
   std::string one;
   for (std::int64_t i = r.start; r.step > 0 ? i < r.stop : i > r.stop; i += r.step) {

@@ -1,6 +1,7 @@
 // Filters that write or read HTML, URLs and JSON.
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/print.h"

@@ -5,7 +5,6 @@
 #include "text/jinja/operations.h"
 #include "text/jinja/print.h"
 #include "text/jinja/text_operations.h"
-#include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
 namespace {

@@ -1,6 +1,7 @@
 // Filters from text to text.
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/print.h"

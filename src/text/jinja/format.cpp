@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/utf8.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/print.h"
-#include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
 namespace {

@@ -1,9 +1,9 @@
 #include "text/jinja/interpreter.h"
 
+#include "base/utf8.h"
 #include "text/jinja/loop_context.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/print.h"
-#include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
 namespace {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "text/jinja/print.h"
 #include "text/jinja/unicode.h"
 

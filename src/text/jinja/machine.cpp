@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/print.h"
-#include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
 namespace {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/utf8.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/print.h"
 #include "text/jinja/text_operations.h"
@@ -195,13 +196,10 @@ Value partition(Machine& m, const Value& self, Arguments& a) {
   return out.finish(ListKind::tuple);
 }
 
-Value is_upper_method(Machine& m, const Value& self, Arguments& a) {
-  const Bound none(m, "isupper", a, {});
-  return has_case(m, self.string()->text, true);
-}
-Value is_lower_method(Machine& m, const Value& self, Arguments& a) {
-  const Bound none(m, "islower", a, {});
-  return has_case(m, self.string()->text, false);
+template <bool Upper>
+Value has_case_method(Machine& m, const Value& self, Arguments& a) {
+  const Bound none(m, Upper ? "isupper" : "islower", a, {});
+  return has_case(m, self.string()->text, Upper);
 }
 bool is_ascii(char32_t c) { return c < 0x80; }
 Value is_ascii_method(Machine& m, const Value& self, Arguments& a) {
@@ -226,7 +224,7 @@ Value expandtabs(Machine& m, const Value& self, Arguments& a) {
       column += pad;
       continue;
     }
-    column = c == '\n' || c == '\r' ? 0 : column + ((static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0);
+    column = c == '\n' || c == '\r' ? 0 : column + (continues_character(c) ? 0 : 1);
     out.add(c);
   }
   return out.finish();
@@ -272,8 +270,8 @@ const std::map<std::string_view, Method>& string_methods() {
       {"isalnum", every<is_alnum>},
       {"isspace", every<is_space>},
       {"isascii", is_ascii_method},
-      {"isupper", is_upper_method},
-      {"islower", is_lower_method},
+      {"isupper", has_case_method<true>},
+      {"islower", has_case_method<false>},
       {"istitle", is_title_method},
   };
   return methods;

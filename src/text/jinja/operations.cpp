@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "text/jinja/print.h"
-#include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
 namespace {

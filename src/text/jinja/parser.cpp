@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "text/jinja/parser_base.h"
 #include "text/jinja/resolver.h"
-#include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
 namespace {

@@ -58,6 +58,10 @@ class ExpressionParser {
  private:
   friend class Level;
   void add_operand(Expression& node, ExpressionPtr operand) const;
+  using Rule = ExpressionPtr (ExpressionParser::*)();
+  /// Operands of one rule with operators between them, grouped from the left.
+  ExpressionPtr parse_logical(ExpressionKind kind, std::string_view name, Rule operand);
+  ExpressionPtr parse_arithmetic(std::initializer_list<std::string_view> ops, Rule operand);
   ExpressionPtr parse_conditional();
   ExpressionPtr parse_or();
   ExpressionPtr parse_and();
@@ -67,6 +71,7 @@ class ExpressionParser {
   ExpressionPtr parse_concat();
   ExpressionPtr parse_product();
   ExpressionPtr parse_power();
+  ExpressionPtr parse_operand() { return parse_unary(true); }
   ExpressionPtr parse_unary(bool with_filters);
   ExpressionPtr parse_primary(bool with_namespace);
   ExpressionPtr parse_list();

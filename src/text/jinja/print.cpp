@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/utf8.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/unicode.h"
 

@@ -1,8 +1,8 @@
 #include "text/jinja/template.h"
 
+#include "base/utf8.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/parser.h"
-#include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/unicode.h"
 
@@ -16,7 +17,7 @@ std::vector<std::string_view> split_spaces(std::string_view text, std::int64_t m
     if (from_right) {
       std::size_t start = 0;  // behind the last space
       for (std::size_t i = text.size(); i > 0; --i) {
-        if ((static_cast<unsigned char>(text[i - 1]) & 0xC0) == 0x80) continue;
+        if (continues_character(text[i - 1])) continue;
         std::size_t end = i - 1;
         if (!is_space(next_code_point(text, end))) continue;
         start = end;

@@ -1,6 +1,7 @@
 // Python's textwrap.wrap with white space kept as it is (no tabs expanded), as the wordwrap filter asks for.
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/unicode.h"
 
@@ -40,7 +41,7 @@ std::vector<std::string> wrap_text(Machine& m, std::string_view text, std::int64
                                    bool break_on_hyphens) {
   Charge charge;
   charge.add(m, text.size() * 48);
-  auto chunks = chunks_of(m, decode(text), break_on_hyphens);
+  auto chunks = chunks_of(m, decode_utf8(text), break_on_hyphens);
   std::reverse(chunks.begin(), chunks.end());
   const auto room = static_cast<std::size_t>(width);
   std::vector<std::string> lines;
@@ -69,7 +70,7 @@ std::vector<std::string> wrap_text(Machine& m, std::string_view text, std::int64
     if (!line.empty() && is_blank(line.back())) line.pop_back();
     if (line.empty()) continue;
     std::string joined;
-    for (const auto& chunk : line) joined += encode(chunk);
+    for (const auto& chunk : line) joined += encode_utf8(chunk);
     lines.push_back(std::move(joined));
   }
   return lines;

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace bitnet::jinja {
 namespace {
-
-constexpr char32_t kReplacement = 0xFFFD;
 
 utf8proc_category_t category(char32_t c) { return utf8proc_category(static_cast<utf8proc_int32_t>(c)); }
 
@@ -60,9 +60,10 @@ void append_title(std::string& out, char32_t c) {
 
 bool is_cased(char32_t c) { return is_upper(c) || is_lower(c) || is_title(c); }
 
-/// `before` and `after`: whether a letter stands there (a sigma at the end of a word has a form of its own).
-void append_lower(std::string& out, char32_t c, bool before, bool after) {
-  if (c == U'Σ' && before && !after) {
+/// Appends text[i] in lower case; a sigma at the end of a word has a form of its own.
+void append_lower(std::string& out, std::u32string_view text, std::size_t i) {
+  const char32_t c = text[i];
+  if (c == U'Σ' && i > 0 && is_cased(text[i - 1]) && !(i + 1 < text.size() && is_cased(text[i + 1]))) {
     append_code_point(out, U'ς');
   } else if (c == U'İ') {
     append_code_point(out, U'i');
@@ -72,75 +73,7 @@ void append_lower(std::string& out, char32_t c, bool before, bool after) {
   }
 }
 
-/// Appends all of `text` from `start` on in lower case.
-void append_all_lower(std::string& out, const std::u32string& text, std::size_t start) {
-  for (std::size_t i = start; i < text.size(); ++i) {
-    append_lower(out, text[i], i > 0 && is_cased(text[i - 1]), i + 1 < text.size() && is_cased(text[i + 1]));
-  }
-}
-
 }  // namespace
-
-char32_t next_code_point(std::string_view text, std::size_t& position) {
-  const auto lead = static_cast<unsigned char>(text[position]);
-  if (lead < 0x80) {
-    ++position;
-    return lead;
-  }
-  utf8proc_int32_t c = 0;
-  const auto n = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + position),
-                                  static_cast<utf8proc_ssize_t>(text.size() - position), &c);
-  if (n <= 0) {
-    ++position;
-    return kReplacement;
-  }
-  position += static_cast<std::size_t>(n);
-  return static_cast<char32_t>(c);
-}
-
-void append_code_point(std::string& text, char32_t c) {
-  if (c < 0x80) {
-    text.push_back(static_cast<char>(c));
-    return;
-  }
-  utf8proc_uint8_t bytes[4];
-  if (c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) c = kReplacement;
-  const auto n = utf8proc_encode_char(static_cast<utf8proc_int32_t>(c), bytes);
-  text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(n));
-}
-
-std::size_t count_code_points(std::string_view text) {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < text.size(); ++count) (void)next_code_point(text, i);
-  return count;
-}
-
-std::size_t byte_offset(std::string_view text, std::size_t index) {
-  std::size_t position = 0;
-  for (; index > 0 && position < text.size(); --index) (void)next_code_point(text, position);
-  return position;
-}
-
-std::u32string decode(std::string_view text) {
-  std::u32string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size();) out.push_back(next_code_point(text, i));
-  return out;
-}
-
-std::string encode(std::u32string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char32_t c : text) append_code_point(out, c);
-  return out;
-}
-
-std::string valid_utf8(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size();) append_code_point(out, next_code_point(text, i));
-  return out;
-}
 
 bool is_space(char32_t c) {
   return (c >= 9 && c <= 13) || (c >= 28 && c <= 32) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
@@ -184,39 +117,38 @@ std::string to_upper(std::string_view text) {
 std::string to_lower(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  append_all_lower(out, decode(text), 0);
+  const std::u32string all = decode_utf8(text);
+  for (std::size_t i = 0; i < all.size(); ++i) append_lower(out, all, i);
   return out;
 }
 
 std::string capitalized(std::string_view text) {
-  const std::u32string all = decode(text);
+  const std::u32string all = decode_utf8(text);
   std::string out;
   if (!all.empty()) append_title(out, all[0]);
-  append_all_lower(out, all, 1);
+  for (std::size_t i = 1; i < all.size(); ++i) append_lower(out, all, i);
   return out;
 }
 
 std::string titled(std::string_view text) {
-  const std::u32string all = decode(text);
+  const std::u32string all = decode_utf8(text);
   std::string out;
-  bool inside = false;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (inside) {
-      append_lower(out, all[i], true, i + 1 < all.size() && is_cased(all[i + 1]));
+    if (i > 0 && is_cased(all[i - 1])) {
+      append_lower(out, all, i);
     } else {
       append_title(out, all[i]);
     }
-    inside = is_cased(all[i]);
   }
   return out;
 }
 
 std::string swapped_case(std::string_view text) {
-  const std::u32string all = decode(text);
+  const std::u32string all = decode_utf8(text);
   std::string out;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (is_upper(all[i])) {
-      append_lower(out, all[i], i > 0 && is_cased(all[i - 1]), i + 1 < all.size() && is_cased(all[i + 1]));
+      append_lower(out, all, i);
     } else if (is_lower(all[i])) {
       append_upper(out, all[i]);
     } else {
@@ -227,7 +159,7 @@ std::string swapped_case(std::string_view text) {
 }
 
 std::string_view strip(std::string_view text, const std::string* chars, bool left, bool right) {
-  const std::u32string set = chars ? decode(*chars) : std::u32string();
+  const std::u32string set = chars ? decode_utf8(*chars) : std::u32string();
   const auto strips = [&](char32_t c) { return chars ? set.find(c) != std::u32string::npos : is_space(c); };
   while (left && !text.empty()) {
     std::size_t end = 0;
@@ -236,7 +168,7 @@ std::string_view strip(std::string_view text, const std::string* chars, bool lef
   }
   while (right && !text.empty()) {
     std::size_t start = text.size() - 1;
-    while (start > 0 && text.size() - start < 4 && (static_cast<unsigned char>(text[start]) & 0xC0) == 0x80) --start;
+    while (start > 0 && text.size() - start < 4 && continues_character(text[start])) --start;
     std::size_t end = start;
     if (!strips(next_code_point(text, end))) break;
     text = text.substr(0, end == text.size() ? start : text.size() - 1);

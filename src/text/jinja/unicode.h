@@ -1,6 +1,6 @@
 #pragma once
-/// Code points of UTF-8 text, with Python's ideas of letter, space and case. Bytes that are not UTF-8 count as one
-/// U+FFFD each; nothing here fails.
+/// Python's ideas of letter, space, case and line. Every byte that is not UTF-8 counts as one U+FFFD; nothing here
+/// fails.
 
 #include <cstddef>
 #include <string>
@@ -8,17 +8,6 @@
 #include <vector>
 
 namespace bitnet::jinja {
-
-/// The code point at `position`, which moves behind it.
-[[nodiscard]] char32_t next_code_point(std::string_view text, std::size_t& position);
-void append_code_point(std::string& text, char32_t code_point);
-[[nodiscard]] std::size_t count_code_points(std::string_view text);
-/// Byte offset of the code point number `index`; text.size() when there are fewer.
-[[nodiscard]] std::size_t byte_offset(std::string_view text, std::size_t index);
-[[nodiscard]] std::u32string decode(std::string_view text);
-[[nodiscard]] std::string encode(std::u32string_view text);
-/// `text` with every invalid byte replaced by U+FFFD.
-[[nodiscard]] std::string valid_utf8(std::string_view text);
 
 [[nodiscard]] bool is_space(char32_t c);
 [[nodiscard]] bool is_alpha(char32_t c);
