@@ -50,23 +50,16 @@ inline TileShapes shapes_of(std::int64_t tokens, std::int64_t rows) {
   return shapes;
 }
 
-/// The shapes in force. Setting them takes hundreds of cycles, so the same ones are not set again.
-class Shaped {
- public:
-  Shaped() = default;
-  Shaped(const Shaped&) = delete;
-  Shaped& operator=(const Shaped&) = delete;
-  ~Shaped() { release_tiles(); }
-  void set(std::int64_t tokens, std::int64_t rows) {
-    if (tokens == tokens_ && rows == rows_) return;
-    shape_tiles(shapes_of(tokens, rows));
-    tokens_ = tokens;
-    rows_ = rows;
+/// Sets the shapes for up to 32 tokens × up to 32 rows unless they are in force: it takes hundreds of cycles.
+struct Shaped {
+  std::int64_t tokens = 0;
+  std::int64_t rows = 0;
+  void set(std::int64_t new_tokens, std::int64_t new_rows) {
+    if (tokens == new_tokens && rows == new_rows) return;
+    shape_tiles(shapes_of(new_tokens, new_rows));
+    tokens = new_tokens;
+    rows = new_rows;
   }
-
- private:
-  std::int64_t tokens_ = 0;
-  std::int64_t rows_ = 0;
 };
 
 /// How many tiles of tokens and of weight rows are in use.
@@ -208,11 +201,14 @@ void tile_ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int6
                        std::int32_t* sums, std::int64_t sums_stride) {
   if (x.count < kFewestTileTokens || w.blocks == 0) {
     ternary_gemm(w, row_begin, row_end, x, sums, sums_stride);
-  } else if (x.count <= kTileTokens) {
+    return;
+  }
+  if (x.count <= kTileTokens) {
     few_tokens(w, row_begin, row_end, x, sums, sums_stride);
   } else {
     many_tokens(w, row_begin, row_end, x, sums, sums_stride);
   }
+  release_tiles();
 }
 
 }  // namespace
