@@ -17,7 +17,7 @@ constexpr std::int64_t kStepBytes = 2 * kTileBytes;  // unpacked weights of a pa
 constexpr std::int64_t kPanelBlockBytes = 4 * kStepBytes;
 
 /// What is unpacked before all tokens pass: so many blocks of so many panels. The activations of 32 tokens for these
-/// blocks stay in the first-level cache while the panels come from the second.
+/// blocks stay in the first-level cache while the panels come from the second. 64 KiB of stack.
 constexpr std::int64_t kChunkBlocks = 2;
 constexpr std::int64_t kChunkPanels = 4;
 
