@@ -8,11 +8,9 @@
 #include "base/aligned_buffer.h"
 #include "base/rng.h"
 #include "kernels/dispatch.h"
+#include "kernels/peak.h"
 #include "pack/prepare.h"
 #include "pack/ternary_layout.h"
-#if defined(__x86_64__)
-#include "vnni_peak.h"
-#endif
 
 namespace bitnet::kernels {
 namespace {
@@ -178,7 +176,7 @@ void register_table(const KernelTable& table) {
     benchmark::RegisterBenchmark((name + "/" + what).c_str(), run)->Unit(benchmark::kMicrosecond);
   };
   constexpr std::int64_t kShapes[][2] = {{2560, 2560}, {2560, 6912}, {6912, 2560}};
-  for (const std::int64_t tokens : {1, 4, 512}) {
+  for (const std::int64_t tokens : {1, 4, 16, 512}) {
     for (const auto& [in, out] : kShapes) {
       const std::string what =
           "ternary/tokens:" + std::to_string(tokens) + "/in:" + std::to_string(in) + "/out:" + std::to_string(out);
@@ -208,15 +206,14 @@ int main(int argc, char** argv) {
   benchmark::RegisterBenchmark("limit/read_memory", read_memory);
   benchmark::RegisterBenchmark("prepare_hf", prepare_hf)->Unit(benchmark::kMicrosecond);
   const bitnet::CpuFeatures features = bitnet::detect_cpu_features();
-#if defined(__x86_64__)
-  if ((features & bitnet::kAvx512Vnni) != 0) {
-    benchmark::RegisterBenchmark("limit/vnni", [](State& state) {
-      std::int64_t products = 0;
-      for (auto _ : state) products += vnni_products(100000);
-      state.counters["MAC/s"] = Counter(static_cast<double>(products), Counter::kIsRate);
+  for (const PeakLoop* loop : peak_loops()) {
+    if ((loop->required & ~features) != 0) continue;
+    benchmark::RegisterBenchmark(("limit/" + std::string(loop->name)).c_str(), [loop](State& state) {
+      constexpr std::int64_t kIterations = 10000;
+      for (auto _ : state) loop->run(kIterations);
+      count(state, 0, kIterations * loop->macs_per_iteration);
     });
   }
-#endif
   for (const KernelTable* table : built_tables()) {
     if ((table->required & ~features) == 0) register_table(*table);
   }

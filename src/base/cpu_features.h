@@ -14,9 +14,11 @@ enum CpuFeature : std::uint32_t {
   kAvx512Vnni = 1U << 4,
   kNeon = 1U << 5,
   kDotProd = 1U << 6,
+  kAmxInt8 = 1U << 7,  ///< tiles, and the operating system lets this process use them
 };
 using CpuFeatures = std::uint32_t;
 
+/// Asks the operating system for the right to use AMX tiles, in all threads, when the processor has them. Thread-safe.
 [[nodiscard]] CpuFeatures detect_cpu_features();
 
 /// "avx2, fma": for messages; "none" for 0.

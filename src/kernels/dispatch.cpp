@@ -10,6 +10,7 @@ namespace bitnet::kernels {
 std::span<const KernelTable* const> built_tables() {
   static constexpr const KernelTable* kTables[] = {
 #if defined(__x86_64__)
+    &kAmxTable,
     &kAvx512VnniTable,
     &kAvx2Table,
 #elif defined(__aarch64__)

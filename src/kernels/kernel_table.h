@@ -62,7 +62,7 @@ enum class Activation : std::uint8_t { relu2, silu, gelu, gelu_tanh };
 inline constexpr int kActivations = 4;
 
 struct KernelTable {
-  const char* name;      ///< as in BITNET_KERNELS: "scalar", "avx2", "avx512_vnni", "neon"
+  const char* name;      ///< as in BITNET_KERNELS: "scalar", "avx2", "avx512_vnni", "amx_int8", "neon"
   CpuFeatures required;  ///< every bit must be present
 
   /// sums[t * sums_stride + (r - row_begin)] = Σ_k T[r, k] · x[t, k] for rows row_begin ≤ r < row_end. Exact.

@@ -40,15 +40,27 @@ Problem make_problem(std::int64_t rows, std::int64_t in, std::int64_t tokens, st
   return p;
 }
 
+Problem random_values(Rng& rng, std::int64_t rows, std::int64_t in, std::int64_t tokens, std::int64_t extra) {
+  return make_problem(
+      rows, in, tokens, extra, [&] { return static_cast<int>(rng.next() % 3) - 1; },
+      [&] { return static_cast<int>(rng.next() % 256) - 128; });
+}
+
 Problem random_problem() {
   Rng rng(any_seed());
   const std::int64_t rows = any_size(4, 5);
   const std::int64_t in = any_size(256);
   const std::int64_t tokens = any_size(4, 2);
-  const auto extra = *rc::gen::inRange<std::int64_t>(0, 80);
-  return make_problem(
-      rows, in, tokens, extra, [&] { return static_cast<int>(rng.next() % 3) - 1; },
-      [&] { return static_cast<int>(rng.next() % 256) - 128; });
+  return random_values(rng, rows, in, tokens, *rc::gen::inRange<std::int64_t>(0, 80));
+}
+
+/// Around the multiples of 16 and 32 that matrix tiles take at once.
+Problem random_problem_of_many_tokens() {
+  Rng rng(any_seed());
+  const std::int64_t rows = any_size(32, 2);
+  const std::int64_t in = any_size(256, 4);
+  const std::int64_t tokens = any_size(16, 4);
+  return random_values(rng, rows, in, tokens, *rc::gen::inRange<std::int64_t>(0, 80));
 }
 
 std::int64_t naive_dot(const Problem& p, std::int64_t row, std::int64_t token, std::int64_t begin, std::int64_t end) {
@@ -95,18 +107,23 @@ TEST(ScalarTernaryGemm, GroupsAreTheIntegerProductOfTheirInputs) {
   }));
 }
 
+void expect_equals_scalar(const KernelTable& table, const Problem& p) {
+  const auto begin = *rc::gen::inRange<std::int64_t>(0, p.rows + 1);
+  const auto end = *rc::gen::inRange<std::int64_t>(begin, p.rows + 1);
+  const std::int64_t stride = end - begin + *rc::gen::inRange<std::int64_t>(0, 5);
+  Guarded<std::int32_t> expected(p.tokens * stride);
+  Guarded<std::int32_t> sums(p.tokens * stride);
+  kScalarTable.ternary_gemm(p.matrix(), begin, end, p.activations(), expected.data(), stride);
+  table.ternary_gemm(p.matrix(), begin, end, p.activations(), sums.data(), stride);
+  RC_ASSERT(sums.same_as(expected));
+}
+
 TEST_P(TernaryGemm, EqualsScalar) {
-  EXPECT_TRUE(rc::check("table = scalar", [] {
-    const Problem p = random_problem();
-    const auto begin = *rc::gen::inRange<std::int64_t>(0, p.rows + 1);
-    const auto end = *rc::gen::inRange<std::int64_t>(begin, p.rows + 1);
-    const std::int64_t stride = end - begin + *rc::gen::inRange<std::int64_t>(0, 5);
-    Guarded<std::int32_t> expected(p.tokens * stride);
-    Guarded<std::int32_t> sums(p.tokens * stride);
-    kScalarTable.ternary_gemm(p.matrix(), begin, end, p.activations(), expected.data(), stride);
-    table().ternary_gemm(p.matrix(), begin, end, p.activations(), sums.data(), stride);
-    RC_ASSERT(sums.same_as(expected));
-  }));
+  EXPECT_TRUE(rc::check("table = scalar", [] { expect_equals_scalar(table(), random_problem()); }));
+}
+
+TEST_P(TernaryGemm, ManyTokensEqualScalar) {
+  EXPECT_TRUE(rc::check("table = scalar", [] { expect_equals_scalar(table(), random_problem_of_many_tokens()); }));
 }
 
 TEST_P(TernaryGemm, GroupsEqualScalar) {
@@ -129,7 +146,7 @@ TEST_P(TernaryGemm, LargestSums) {
   for (const int weight : {-1, 0, 1}) {
     for (const int activation : {-128, 127}) {
       const Problem p = make_problem(
-          5, 16384 + 7, 5, 1, [&] { return weight; }, [&] { return activation; });
+          5, 16384 + 7, 9, 1, [&] { return weight; }, [&] { return activation; });
       Guarded<std::int32_t> sums(p.tokens * p.rows);
       table().ternary_gemm(p.matrix(), 0, p.rows, p.activations(), sums.data(), p.rows);
       for (std::int64_t i = 0; i < p.tokens * p.rows; ++i) {
@@ -139,18 +156,18 @@ TEST_P(TernaryGemm, LargestSums) {
   }
 }
 
-// More rows than one panel of the second-level cache holds.
+// More rows than one panel of the second-level cache holds, and more of everything than tiles take at once.
 TEST_P(TernaryGemm, ManyRows) {
   Rng rng(7);
-  const Problem p = make_problem(
-      1100, 1000, 6, 0, [&] { return static_cast<int>(rng.next() % 3) - 1; },
-      [&] { return static_cast<int>(rng.next() % 256) - 128; });
-  const std::int64_t stride = p.rows;
-  Guarded<std::int32_t> expected(p.tokens * stride);
-  Guarded<std::int32_t> sums(p.tokens * stride);
-  kScalarTable.ternary_gemm(p.matrix(), 0, p.rows, p.activations(), expected.data(), stride);
-  table().ternary_gemm(p.matrix(), 0, p.rows, p.activations(), sums.data(), stride);
-  EXPECT_TRUE(sums.same_as(expected));
+  for (const std::int64_t tokens : {6, 39}) {
+    const Problem p = random_values(rng, 1100, 1000, tokens, 0);
+    const std::int64_t stride = p.rows;
+    Guarded<std::int32_t> expected(p.tokens * stride);
+    Guarded<std::int32_t> sums(p.tokens * stride);
+    kScalarTable.ternary_gemm(p.matrix(), 0, p.rows, p.activations(), expected.data(), stride);
+    table().ternary_gemm(p.matrix(), 0, p.rows, p.activations(), sums.data(), stride);
+    EXPECT_TRUE(sums.same_as(expected)) << tokens << " tokens";
+  }
 }
 
 }  // namespace

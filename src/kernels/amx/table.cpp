@@ -1,0 +1,21 @@
+#include "kernels/avx512_vnni/lanes.h"
+#include "kernels/avx512_vnni/ternary_dot.h"
+// After the two above, which it is made of.
+#include "kernels/amx/ternary_gemm.h"
+#include "kernels/lanes16/table.h"
+#include "kernels/tables.h"
+
+namespace bitnet::kernels {
+namespace {
+
+constexpr KernelTable make_amx_table() {
+  KernelTable table = make_table("amx_int8", kAvx2 | kFma | kF16c | kAvx512 | kAvx512Vnni | kAmxInt8);
+  table.ternary_gemm = tile_ternary_gemm;
+  return table;
+}
+
+}  // namespace
+
+constinit const KernelTable kAmxTable = make_amx_table();
+
+}  // namespace bitnet::kernels
