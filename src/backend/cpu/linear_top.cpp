@@ -7,6 +7,7 @@
 /// that a later division could round to the same float is left out either.
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <limits>
@@ -17,6 +18,7 @@
 namespace bitnet::backend {
 namespace {
 
+constexpr std::int64_t kRowsTogether = 16;
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
 struct Scored {
@@ -53,8 +55,42 @@ float smallest_of_best(std::span<std::vector<Scored>> parts, std::int64_t keep, 
   if (static_cast<std::int64_t>(all.size()) < keep) return kNever;
   std::nth_element(all.begin(), all.begin() + (keep - 1), all.end());
   float least = std::numeric_limits<float>::infinity();
-  for (std::int64_t i = 0; i < keep; ++i) least = std::min(least, exact(all[static_cast<std::size_t>(i)].row));
+  for (std::int64_t i = 0; i < keep; ++i) {
+    float y = 0.0F;
+    exact(all[static_cast<std::size_t>(i)].row, &y);
+    least = std::min(least, y);
+  }
   return least - std::fabs(least) * 0x1p-21F;
+}
+
+/// scores[r] of a row that could be among the best becomes its real output, the others' -inf. Returns how many rows
+/// were computed. Where several neighbours are wanted, all of them are: they stream from memory together.
+template <typename Exact>
+std::int64_t compute_candidates(const CpuNibbleCopy& copy, PartRange rows, float least, float norm, float* scores,
+                                const Exact& exact) {
+  std::int64_t computed = 0;
+  for (std::int64_t begin = rows.begin; begin < rows.end; begin += kRowsTogether) {
+    const std::int64_t end = std::min(begin + kRowsTogether, rows.end);
+    std::int64_t wanted[kRowsTogether];
+    std::int64_t count = 0;
+    for (std::int64_t r = begin; r < end; ++r) {
+      // False for NaN: such a row is computed.
+      const bool too_small = scores[r] + copy.bounds[static_cast<std::size_t>(r)] * norm < least;
+      if (!too_small) wanted[count++] = r;
+    }
+    std::array<float, kRowsTogether> real;
+    if (count > kRowsTogether / 4) {
+      exact(begin, end, real.data());
+      computed += end - begin;
+    } else {
+      for (std::int64_t i = 0; i < count; ++i)
+        exact(wanted[i], wanted[i] + 1, &real[static_cast<std::size_t>(wanted[i] - begin)]);
+      computed += count;
+    }
+    std::fill(scores + begin, scores + end, kNever);
+    for (std::int64_t i = 0; i < count; ++i) scores[wanted[i]] = real[static_cast<std::size_t>(wanted[i] - begin)];
+  }
+  return computed;
 }
 
 }  // namespace
@@ -114,37 +150,31 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
   const auto parts_count = static_cast<std::size_t>(pool_.size());
   std::vector<std::vector<Scored>> best(static_cast<std::size_t>(x.rows) * parts_count);
   pool_.run([&](int part, int parts) {
-    const PartRange rows = part_range(dense.rows(), part, parts, 16);
+    const PartRange rows = part_range(dense.rows(), part, parts, kRowsTogether);
     table_.nibble_scores(copy.matrix(), rows.begin, rows.end, inputs, out.data + rows.begin, out.stride);
     for (std::int64_t t = 0; t < x.rows; ++t) {
       pick_best(out.row(t) + rows.begin, rows.end - rows.begin, rows.begin, wanted[static_cast<std::size_t>(t)],
                 best[static_cast<std::size_t>(t) * parts_count + static_cast<std::size_t>(part)]);
     }
   });
-  const auto exact = [&](std::int64_t t, std::int64_t row) {
-    float y = 0.0F;
-    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.data(), dense.cols(), row, row + 1, x.row(t), x.stride,
-                                                    1, &y, 1);
-    return y;
+  const auto exact = [&](std::int64_t t, std::int64_t begin, std::int64_t end, float* y) {
+    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.data(), dense.cols(), begin, end, x.row(t), x.stride, 1,
+                                                    y, end - begin);
   };
   std::vector<float> least;
   for (std::int64_t t = 0; t < x.rows; ++t) {
     const std::span parts(best.data() + static_cast<std::size_t>(t) * parts_count, parts_count);
     least.push_back(smallest_of_best(parts, wanted[static_cast<std::size_t>(t)].keep,
-                                     [&](std::int64_t row) { return exact(t, row); }));
+                                     [&](std::int64_t row, float* y) { exact(t, row, row + 1, y); }));
   }
   std::vector<std::int64_t> computed(parts_count);
   pool_.run([&](int part, int parts) {
-    const PartRange rows = part_range(dense.rows(), part, parts, 16);
+    const PartRange rows = part_range(dense.rows(), part, parts, kRowsTogether);
     for (std::int64_t t = 0; t < x.rows; ++t) {
-      const float norm = split_.norms[static_cast<std::size_t>(t)];
-      for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-        // The comparison is false for NaN: such a row is computed.
-        const bool too_small =
-            out.row(t)[r] + copy.bounds[static_cast<std::size_t>(r)] * norm < least[static_cast<std::size_t>(t)];
-        out.row(t)[r] = too_small ? kNever : exact(t, r);
-        computed[static_cast<std::size_t>(part)] += too_small ? 0 : 1;
-      }
+      const auto i = static_cast<std::size_t>(t);
+      computed[static_cast<std::size_t>(part)] +=
+          compute_candidates(copy, rows, least[i], split_.norms[i], out.row(t),
+                             [&](std::int64_t row, std::int64_t end, float* y) { exact(t, row, end, y); });
     }
   });
   std::int64_t total = 0;

@@ -1,6 +1,7 @@
 #include "kernels/avx512_vnni/lanes.h"
+#include "kernels/avx512_vnni/nibble_dot.h"
 #include "kernels/avx512_vnni/ternary_dot.h"
-// After the two above, which it is made of.
+// After the three above, which it is made of.
 #include "kernels/amx/ternary_gemm.h"
 #include "kernels/lanes16/table.h"
 #include "kernels/tables.h"

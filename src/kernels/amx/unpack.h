@@ -10,6 +10,8 @@
 namespace bitnet::kernels {
 namespace {
 
+constexpr std::int64_t kRowsAhead = 32;
+
 /// Register i becomes the elements i of all sixteen.
 inline void transpose(__m512i (&m)[16]) {
   __m512i pairs[16];
@@ -47,6 +49,10 @@ inline void unpack_block(const std::uint8_t* codes, std::int64_t row_bytes, std:
     for (int i = 0; i < 16; ++i) {
       packed[i] = i < rows ? _mm512_loadu_si512(codes + i * row_bytes) : _mm512_setzero_si512();
     }
+  }
+  // The rows that are unpacked after these, wherever they come from: a hint, which may point beyond the matrix.
+  for (int i = 0; i < 16; ++i) {
+    _mm_prefetch(reinterpret_cast<const char*>(codes + (i + kRowsAhead) * row_bytes), _MM_HINT_T0);
   }
   transpose(packed);
   const __m512i three = _mm512_set1_epi8(3);
