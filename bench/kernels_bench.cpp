@@ -117,14 +117,15 @@ void attention(State& state, const KernelTable& table, KvType type) {
   const std::int64_t stride = kBlocks * kKvBlockTokens;
   for (auto _ : state) {
     for (std::int64_t b = 0; b < kBlocks; ++b) {
-      table.attention_scores[kv](q.as<float>(), kHeads, kHeadDim, keys.data() + b * block_bytes, kHeadDim, 0.1F,
+      table.attention_scores[kv](q.as<float>(), kHeads, kHeadDim, keys.data() + b * block_bytes,
+                                 keys.data() + (b + 1) * block_bytes, kHeadDim, 0.1F,
                                  scores.as<float>() + b * kKvBlockTokens, stride);
     }
     for (std::int64_t h = 0; h < kHeads; ++h) table.softmax(scores.as<float>() + h * stride, stride);
     for (std::int64_t b = 0; b < kBlocks; ++b) {
       table.attention_values[kv](scores.as<float>() + b * kKvBlockTokens, kHeads, stride,
-                                 values.data() + b * block_bytes, kHeadDim, kKvBlockTokens, kHeadDim, out.as<float>(),
-                                 kHeadDim);
+                                 values.data() + b * block_bytes, values.data() + (b + 1) * block_bytes, kHeadDim,
+                                 kKvBlockTokens, kHeadDim, out.as<float>(), kHeadDim);
     }
     benchmark::ClobberMemory();
   }

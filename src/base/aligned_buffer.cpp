@@ -13,7 +13,7 @@ namespace bitnet {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kMapFrom = 2 * kHugePage;
+constexpr std::size_t kMapFrom = kHugePage;
 
 [[noreturn]] void out_of_memory(std::size_t bytes) {
   fail(ErrorKind::limit, "cannot allocate {} MiB of memory", bytes >> 20);

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-/// Owns bytes that start on a cache line. Buffers of 4 MiB and more come straight from the operating system,
+/// Owns bytes that start on a cache line. Buffers of 2 MiB and more come straight from the operating system,
 /// zeroed, aligned to 2 MiB and with huge pages asked for; their pages cost nothing until they are first touched.
 /// Smaller ones are zeroed too. Move-only; a moved-from buffer is empty.
 class AlignedBuffer {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
@@ -28,6 +29,37 @@ class PartTask {
   void (*call_)(void*, int, int);
 };
 
+/// The contiguous range of 0..count that belongs to `part` of `parts`, in whole multiples of `grain` but for the end.
+struct PartRange {
+  std::int64_t begin;
+  std::int64_t end;
+};
+[[nodiscard]] PartRange part_range(std::int64_t count, int part, int parts, std::int64_t grain = 1);
+
+/// 0..count for threads that take pieces of it in turn until nothing is left: half of a fair share each at first,
+/// smaller and smaller ones towards the end. Threads that somebody else keeps from running take less.
+class SharedRange {
+ public:
+  /// Pieces are whole multiples of `grain` but for the end.
+  SharedRange(std::int64_t count, int parts, std::int64_t grain) : count_(count), parts_(parts), grain_(grain) {}
+  /// The next piece; an empty one when all is taken.
+  [[nodiscard]] PartRange take() noexcept {
+    std::int64_t begin = next_.load(std::memory_order_relaxed);
+    for (;;) {
+      const std::int64_t grains = (count_ - begin) / (2 * parts_ * grain_);
+      const std::int64_t end = std::min(count_, begin + std::max<std::int64_t>(grains, 1) * grain_);
+      if (begin >= count_) return {count_, count_};
+      if (next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) return {begin, end};
+    }
+  }
+
+ private:
+  std::int64_t count_;
+  std::int64_t parts_;
+  std::int64_t grain_;
+  std::atomic<std::int64_t> next_{0};
+};
+
 /// A fixed set of threads that run one task at a time, together with the calling thread. Workers spin for some
 /// microseconds between tasks, so that the many short ops of one token do not pay for waking up, and then sleep.
 /// run() may be called from one thread at a time.
@@ -49,6 +81,15 @@ class ThreadPool {
   /// of any part is rethrown here.
   void run(PartTask task);
 
+  /// Calls fn(part, piece) for pieces of 0..count (see SharedRange) on all threads until all are done.
+  template <typename Fn>
+  void share(std::int64_t count, std::int64_t grain, const Fn& fn) {
+    SharedRange left(count, size(), grain);
+    run([&](int part, int) {
+      for (PartRange piece = left.take(); piece.begin != piece.end; piece = left.take()) fn(part, piece);
+    });
+  }
+
  private:
   void work(int part, std::uint32_t seen);
   void stop_workers() noexcept;
@@ -63,12 +104,5 @@ class ThreadPool {
   std::mutex failure_mutex_;
   std::exception_ptr failure_;
 };
-
-/// The contiguous range of 0..count that belongs to `part` of `parts`, in whole multiples of `grain` but for the end.
-struct PartRange {
-  std::int64_t begin;
-  std::int64_t end;
-};
-[[nodiscard]] PartRange part_range(std::int64_t count, int part, int parts, std::int64_t grain = 1);
 
 }  // namespace bitnet

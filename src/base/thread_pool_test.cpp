@@ -88,6 +88,23 @@ TEST(ThreadPool, ReportsThreadsThatCannotBeStarted) {
   pthread_attr_destroy(&usual);
 }
 
+TEST(ThreadPool, SharesEachPieceOnce) {
+  for (const int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    for (const std::int64_t count : {0, 1, 16, 17, 1000}) {
+      std::vector<std::atomic<int>> seen(static_cast<std::size_t>(count));
+      pool.share(count, 16, [&](int part, PartRange piece) {
+        ASSERT_LT(part, threads);
+        ASSERT_LT(piece.begin, piece.end);
+        ASSERT_EQ(piece.begin % 16, 0);
+        ASSERT_TRUE(piece.end % 16 == 0 || piece.end == count);
+        for (std::int64_t i = piece.begin; i < piece.end; ++i) ++seen[static_cast<std::size_t>(i)];
+      });
+      for (const auto& times : seen) ASSERT_EQ(times, 1);
+    }
+  }
+}
+
 TEST(ThreadPool, ResizesBetweenTasks) {
   ThreadPool pool(1);
   for (const int threads : {3, 1, 2, 2, 5}) {

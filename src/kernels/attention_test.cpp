@@ -26,7 +26,8 @@ TEST(ScalarAttention, ScoresAreScaledProductsOfStoredKeys) {
       kScalarTable.store_key[type](keys.data() + j * head_dim, head_dim, j, block.data());
     }
     Guarded<float> scores(kKvBlockTokens);
-    kScalarTable.attention_scores[type](q.data(), 1, head_dim, block.data(), head_dim, 0.125F, scores.data(), 0);
+    kScalarTable.attention_scores[type](q.data(), 1, head_dim, block.data(), block.data(), head_dim, 0.125F,
+                                        scores.data(), 0);
     for (std::int64_t j = 0; j < kKvBlockTokens; ++j) {
       double exact = 0.0;
       double magnitude = 0.0;
@@ -55,7 +56,8 @@ TEST(ScalarAttention, ValuesAreWeightedSumsOfStoredValues) {
       kScalarTable.store_value[type](values.data() + j * head_dim, head_dim, j, stride, block.data());
     }
     std::vector<float> out = before;
-    kScalarTable.attention_values[type](p.data(), 1, 0, block.data(), stride, tokens, head_dim, out.data(), 0);
+    kScalarTable.attention_values[type](p.data(), 1, 0, block.data(), block.data(), stride, tokens, head_dim,
+                                        out.data(), 0);
     for (std::size_t d = 0; d < out.size(); ++d) {
       double exact = before[d];
       double magnitude = std::fabs(exact);
@@ -102,9 +104,10 @@ TEST_P(Attention, ScoresEqualScalar) {
     const auto block = random_block(type, head_dim * kKvBlockTokens, kind);
     Guarded<float> expected(heads * stride);
     Guarded<float> scores(heads * stride);
-    kScalarTable.attention_scores[type](q.data(), heads, q_stride, block.data(), head_dim, 0.3F, expected.data(),
-                                        stride);
-    table().attention_scores[type](q.data(), heads, q_stride, block.data(), head_dim, 0.3F, scores.data(), stride);
+    kScalarTable.attention_scores[type](q.data(), heads, q_stride, block.data(), block.data(), head_dim, 0.3F,
+                                        expected.data(), stride);
+    table().attention_scores[type](q.data(), heads, q_stride, block.data(), block.data(), head_dim, 0.3F, scores.data(),
+                                   stride);
     RC_ASSERT(scores.same_as(expected));
   }));
 }
@@ -125,10 +128,10 @@ TEST_P(Attention, ValuesEqualScalar) {
     Guarded<float> expected(heads * out_stride);
     std::copy(before.begin(), before.end(), expected.data());
     Guarded<float> out = expected;
-    kScalarTable.attention_values[type](p.data(), heads, p_stride, block.data(), value_stride, tokens, head_dim,
-                                        expected.data(), out_stride);
-    table().attention_values[type](p.data(), heads, p_stride, block.data(), value_stride, tokens, head_dim, out.data(),
-                                   out_stride);
+    kScalarTable.attention_values[type](p.data(), heads, p_stride, block.data(), block.data(), value_stride, tokens,
+                                        head_dim, expected.data(), out_stride);
+    table().attention_values[type](p.data(), heads, p_stride, block.data(), block.data(), value_stride, tokens,
+                                   head_dim, out.data(), out_stride);
     RC_ASSERT(out.same_as(expected));
   }));
 }

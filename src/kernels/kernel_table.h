@@ -107,16 +107,18 @@ struct KernelTable {
                                 void* block);
 
   /// scores[h * scores_stride + j] = scale · Σ_d q[h, d] · K[d, j] for all kKvBlockTokens j of one key block;
-  /// sequential over d. q: [heads, q_stride].
+  /// sequential over d. q: [heads, q_stride]. `next` is the block that will be asked for next, or this one again: a
+  /// hint, so that it is on its way from memory by then.
   void (*attention_scores[kKvTypes])(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
-                                     std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride);
+                                     const void* next, std::int64_t head_dim, float scale, float* scores,
+                                     std::int64_t scores_stride);
   /// In place: x[i] = exp(x[i] - max) / Σ exp; Σ in 16 lanes. n ≥ 1.
   void (*softmax)(float* x, std::int64_t n);
   /// out[h, d] += Σ_j p[h * p_stride + j] · V[j, d] over the first `tokens` of one value block; sequential over j,
-  /// going on from what `out` holds. out: [heads, out_stride].
+  /// going on from what `out` holds. out: [heads, out_stride]. `next` as above.
   void (*attention_values[kKvTypes])(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
-                                     std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
-                                     std::int64_t out_stride);
+                                     const void* next, std::int64_t value_stride, std::int64_t tokens,
+                                     std::int64_t head_dim, float* out, std::int64_t out_stride);
 
   /// y[t * y_stride + (r - row_begin)] = Σ_k w[r, k] · x[t, k] in 16 lanes, for row_begin ≤ r < row_end.
   /// w: [rows, in] of the DenseType, row after row; x: [tokens, x_stride].

@@ -75,11 +75,16 @@ struct Call {
   }
   [[nodiscard]] std::int64_t column(const Item& item) const { return item.kv_head * heads * shape.head_dim; }
 
+  /// Key or value block `b`, or the last one, whose place in a layer is `at`.
+  static const std::byte* block_at(const Item& item, std::int64_t b, std::int64_t at) {
+    return bytes_of(*item.token.blocks[std::min(b, item.blocks() - 1)]) + at;
+  }
   /// scores: [heads, item.stride()]; of block `b` alone.
   void scores_of_block(const Item& item, std::int64_t b, float* scores) const {
-    const std::byte* keys = bytes_of(*item.token.blocks[b]) + layout.key(layer, item.kv_head);
-    table.attention_scores[type](q.row(item.row) + column(item), heads, shape.head_dim, keys, shape.head_dim, scale,
-                                 scores + b * kKvBlockTokens, item.stride());
+    const std::int64_t at = layout.key(layer, item.kv_head);
+    table.attention_scores[type](q.row(item.row) + column(item), heads, shape.head_dim, block_at(item, b, at),
+                                 block_at(item, b + 1, at), shape.head_dim, scale, scores + b * kKvBlockTokens,
+                                 item.stride());
   }
   /// In place, scores of one head → probabilities.
   void softmax_of_head(const Item& item, std::int64_t head, float* scores) const {
@@ -95,10 +100,10 @@ struct Call {
     for (std::int64_t h = 0; h < heads; ++h) std::fill_n(to + h * shape.head_dim, end - begin, 0.0F);
     for (std::int64_t b = 0; b < item.blocks(); ++b) {
       const std::int64_t count = std::min(kKvBlockTokens, item.keys() - b * kKvBlockTokens);
-      const std::byte* values =
-          bytes_of(*item.token.blocks[b]) + layout.value(layer, item.kv_head) + begin * layout.element;
-      table.attention_values[type](scores + b * kKvBlockTokens, heads, item.stride(), values, layout.value_stride,
-                                   count, end - begin, to, shape.head_dim);
+      const std::int64_t at = layout.value(layer, item.kv_head) + begin * layout.element;
+      table.attention_values[type](scores + b * kKvBlockTokens, heads, item.stride(), block_at(item, b, at),
+                                   block_at(item, b + 1, at), layout.value_stride, count, end - begin, to,
+                                   shape.head_dim);
     }
   }
 };
@@ -110,9 +115,8 @@ float* grown(std::vector<float>& memory, std::int64_t size) {
 
 /// Many items: a thread computes whole ones.
 void attend_by_item(const Call& call, ThreadPool& pool, std::span<std::vector<float>> memory) {
-  pool.run([&](int part, int parts) {
-    // Interleaved, because later tokens of a prompt see more keys than earlier ones.
-    for (std::int64_t i = part; i < call.items(); i += parts) {
+  pool.share(call.items(), 1, [&](int part, PartRange piece) {
+    for (std::int64_t i = piece.begin; i < piece.end; ++i) {
       const Call::Item item = call.item(i);
       float* scores = grown(memory[static_cast<std::size_t>(part)], call.heads * item.stride());
       for (std::int64_t b = 0; b < item.blocks(); ++b) call.scores_of_block(item, b, scores);
@@ -131,8 +135,7 @@ void attend_together(const Call& call, ThreadPool& pool, std::vector<float>& mem
   const auto scores_of = [&](std::int64_t i) {
     return scores + first_block[static_cast<std::size_t>(i)] * kKvBlockTokens * call.heads;
   };
-  pool.run([&](int part, int parts) {
-    const PartRange range = part_range(first_block.back(), part, parts);
+  pool.share(first_block.back(), 1, [&](int, PartRange range) {
     for (std::int64_t i = 0; i < call.items(); ++i) {
       const std::int64_t first = first_block[static_cast<std::size_t>(i)];
       const Call::Item item = call.item(i);
@@ -141,15 +144,13 @@ void attend_together(const Call& call, ThreadPool& pool, std::vector<float>& mem
       }
     }
   });
-  pool.run([&](int part, int parts) {
-    const PartRange range = part_range(call.items() * call.heads, part, parts);
+  pool.share(call.items() * call.heads, 1, [&](int, PartRange range) {
     for (std::int64_t i = range.begin; i < range.end; ++i) {
       call.softmax_of_head(call.item(i / call.heads), i % call.heads, scores_of(i / call.heads));
     }
   });
-  pool.run([&](int part, int parts) {
-    const std::int64_t dims = call.shape.head_dim;
-    const PartRange range = part_range(call.items() * dims, part, parts, 16);
+  const std::int64_t dims = call.shape.head_dim;
+  pool.share(call.items() * dims, 16, [&](int, PartRange range) {
     for (std::int64_t i = 0; i < call.items(); ++i) {
       const std::int64_t begin = std::max(range.begin, i * dims) - i * dims;
       const std::int64_t end = std::min(range.end, (i + 1) * dims) - i * dims;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cassert>
+#include <deque>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/cpu_weights.h"
@@ -9,6 +10,8 @@ namespace {
 
 // Sums of one call stay in the first-level caches until they are scaled.
 constexpr std::int64_t kSumsPerChunk = 32768;
+// The smallest piece of a matrix that a thread takes: four streams of eight rows, and what matrix units like.
+constexpr std::int64_t kRowGrain = 32;
 
 /// Applies scales and bias to one token's exact sums. Each element is rounded by itself, in the order that ScaleRule
 /// names, so a compiler may vectorise these loops without changing a bit.
@@ -107,12 +110,15 @@ void CpuBackend::bit_linear(MatrixView<const float> x, std::span<const TernaryWe
   const kernels::Int8Rows rows = quantize(x);
   const Call call{table_, rows, quantized_.scales.data()};
   sums_.resize(static_cast<std::size_t>(pool_.size()));
-  pool_.run([&](int part, int parts) {
+  std::deque<SharedRange> rows_left;
+  for (const TernaryWeights* w : weights) rows_left.emplace_back(w->out(), pool_.size(), kRowGrain);
+  pool_.run([&](int part, int) {
     for (std::size_t i = 0; i < weights.size(); ++i) {
       const auto& w = static_cast<const CpuTernary&>(*weights[i]);
       assert(w.in() == x.cols && w.out() == out[i].cols);
-      // Four rows at a time is what the kernels like; a thread reads one contiguous range of a matrix.
-      multiply_rows(call, w, part_range(w.out(), part, parts, 4), sums_[static_cast<std::size_t>(part)], out[i]);
+      for (PartRange range = rows_left[i].take(); range.begin != range.end; range = rows_left[i].take()) {
+        multiply_rows(call, w, range, sums_[static_cast<std::size_t>(part)], out[i]);
+      }
     }
   });
 }

@@ -48,9 +48,7 @@ void CpuBackend::linear(MatrixView<const float> x, const DenseWeights& weights, 
   const auto& dense = static_cast<const CpuDense&>(weights);
   assert(dense.cols() == x.cols && dense.rows() == out.cols);
   if (x.rows == 0) return;
-  pool_.run([&](int part, int parts) {
-    const PartRange rows = part_range(dense.rows(), part, parts, 16);
-    if (rows.begin == rows.end) return;
+  pool_.share(dense.rows(), 16, [&](int, PartRange rows) {
     table_.dense_gemm[static_cast<int>(dense.type)](dense.data.data(), dense.cols(), rows.begin, rows.end, x.data,
                                                     x.stride, x.rows, out.data + rows.begin, out.stride);
     if (bias.empty()) return;

@@ -85,9 +85,8 @@ void CpuBackend::for_each_row(std::int64_t rows, const Fn& fn) {
     fn(std::int64_t{0});
     return;
   }
-  pool_.run([&](int part, int parts) {
-    const PartRange range = part_range(rows, part, parts);
-    for (std::int64_t row = range.begin; row < range.end; ++row) fn(row);
+  pool_.share(rows, 1, [&](int, PartRange piece) {
+    for (std::int64_t row = piece.begin; row < piece.end; ++row) fn(row);
   });
 }
 

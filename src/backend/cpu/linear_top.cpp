@@ -27,21 +27,19 @@ struct Scored {
   bool operator<(const Scored& other) const { return score > other.score; }  // a heap's front is the worst
 };
 
-/// The `keep` best of scores[0..n) that TopRows counts, best or not in any order. Row of scores[i]: first + i.
-void pick_best(const float* scores, std::int64_t n, std::int64_t first, const TopRows& wanted,
-               std::vector<Scored>& best) {
-  best.clear();
+/// Adds rows of scores[first..end) that TopRows counts to the `keep` best so far.
+void pick_best(const float* scores, PartRange rows, const TopRows& wanted, std::vector<Scored>& best) {
   const auto keep = static_cast<std::size_t>(wanted.keep);
-  float worst = kNever;
-  for (std::int64_t i = 0; i < n; ++i) {
-    if (best.size() == keep && !(scores[i] > worst)) continue;
-    const auto row = static_cast<std::int32_t>(first + i);
+  float worst = best.size() == keep ? best.front().score : kNever;
+  for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+    if (best.size() == keep && !(scores[r] > worst)) continue;
+    const auto row = static_cast<std::int32_t>(r);
     if (std::binary_search(wanted.lowered.begin(), wanted.lowered.end(), row)) continue;
     if (best.size() == keep) {
       std::pop_heap(best.begin(), best.end());
       best.pop_back();
     }
-    best.push_back({scores[i], row});
+    best.push_back({scores[r], row});
     std::push_heap(best.begin(), best.end());
     worst = best.front().score;
   }
@@ -149,11 +147,10 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
                                   x.rows};
   const auto parts_count = static_cast<std::size_t>(pool_.size());
   std::vector<std::vector<Scored>> best(static_cast<std::size_t>(x.rows) * parts_count);
-  pool_.run([&](int part, int parts) {
-    const PartRange rows = part_range(dense.rows(), part, parts, kRowsTogether);
+  pool_.share(dense.rows(), kRowsTogether, [&](int part, PartRange rows) {
     table_.nibble_scores(copy.matrix(), rows.begin, rows.end, inputs, out.data + rows.begin, out.stride);
     for (std::int64_t t = 0; t < x.rows; ++t) {
-      pick_best(out.row(t) + rows.begin, rows.end - rows.begin, rows.begin, wanted[static_cast<std::size_t>(t)],
+      pick_best(out.row(t), rows, wanted[static_cast<std::size_t>(t)],
                 best[static_cast<std::size_t>(t) * parts_count + static_cast<std::size_t>(part)]);
     }
   });
@@ -168,8 +165,7 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
                                      [&](std::int64_t row, float* y) { exact(t, row, row + 1, y); }));
   }
   std::vector<std::int64_t> computed(parts_count);
-  pool_.run([&](int part, int parts) {
-    const PartRange rows = part_range(dense.rows(), part, parts, kRowsTogether);
+  pool_.share(dense.rows(), kRowsTogether, [&](int part, PartRange rows) {
     for (std::int64_t t = 0; t < x.rows; ++t) {
       const auto i = static_cast<std::size_t>(t);
       computed[static_cast<std::size_t>(part)] +=

@@ -8,7 +8,7 @@
 namespace bitnet::kernels {
 namespace {
 
-constexpr int kNibbleRows = 8;      // rows at once for one token
+constexpr int kNibbleRows = 4;      // rows at once for one token
 constexpr int kNibbleTileRows = 4;  // rows at once for two
 
 struct IntLanes {
@@ -20,7 +20,7 @@ inline IntLanes twice_less(IntLanes a, IntLanes b) { return {_mm512_sub_epi32(_m
 inline Lanes to_float(IntLanes a) { return {_mm512_cvtepi32_ps(a.v)}; }
 
 /// One token reads rows from memory and never again: they are asked for this far ahead in each stream of rows.
-constexpr std::int64_t kNibblePrefetch = 1024;
+constexpr std::int64_t kNibblePrefetch = 2048;
 
 template <int R, int T>
 inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,

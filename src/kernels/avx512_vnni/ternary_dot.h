@@ -7,7 +7,7 @@
 namespace bitnet::kernels {
 namespace {
 
-constexpr int kTernaryRows = 8;      // rows at once for one token
+constexpr int kTernaryRows = 4;      // rows at once for one token
 constexpr int kTernaryTileRows = 4;  // rows × tokens at once for more
 constexpr int kTernaryTileTokens = 4;
 
@@ -45,7 +45,7 @@ inline void add_slices(const std::uint8_t* w, std::int64_t row_bytes, const std:
 }
 
 /// One token reads weights from memory and never again: they are asked for this far ahead in each stream of rows.
-constexpr std::int64_t kPrefetchBytes = 1024;
+constexpr std::int64_t kPrefetchBytes = 2048;
 
 template <int R, int T>
 inline void dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,

@@ -6,6 +6,12 @@
 namespace bitnet::kernels {
 namespace {
 
+/// Asks for the line of next[at], once for each 64 bytes that a loop over whole vectors passes.
+template <typename Element>
+inline void prefetch_line(const Element* next, std::int64_t at) {
+  if (at * static_cast<std::int64_t>(sizeof(Element)) % 64 == 0) __builtin_prefetch(next + at);
+}
+
 template <typename Element>
 void store_key(const float* key, std::int64_t head_dim, std::int64_t slot, void* block) {
   auto* keys = static_cast<Element*>(block) + slot;
@@ -26,7 +32,8 @@ void store_value(const float* value, std::int64_t head_dim, std::int64_t slot, s
 /// All tokens of the block for `heads` heads, H at a time and then fewer, so that a loaded key serves H heads.
 template <typename Element, int H>
 void scores_of_heads(const float* q, std::int64_t heads, std::int64_t q_stride, const Element* keys,
-                     std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
+                     const Element* next, std::int64_t head_dim, float scale, float* scores,
+                     std::int64_t scores_stride) {
   constexpr std::int64_t kStep = kTileVectors * kLanes;
   for (; heads >= H; heads -= H, q += H * q_stride, scores += H * scores_stride) {
     for (std::int64_t j = 0; j < kKvBlockTokens; j += kStep) {
@@ -36,7 +43,11 @@ void scores_of_heads(const float* q, std::int64_t heads, std::int64_t q_stride, 
       }
       for (std::int64_t d = 0; d < head_dim; ++d) {
         Lanes key[kTileVectors];
-        for (int v = 0; v < kTileVectors; ++v) key[v] = load(keys + d * kKvBlockTokens + j + v * kLanes);
+        for (int v = 0; v < kTileVectors; ++v) {
+          const std::int64_t at = d * kKvBlockTokens + j + v * kLanes;
+          key[v] = load(keys + at);
+          prefetch_line(next, at);
+        }
         for (int h = 0; h < H; ++h) {
           const Lanes query = splat(q[h * q_stride + d]);
           for (int v = 0; v < kTileVectors; ++v) sum[h][v] = fma(query, key[v], sum[h][v]);
@@ -51,28 +62,33 @@ void scores_of_heads(const float* q, std::int64_t heads, std::int64_t q_stride, 
   }
   if constexpr (H > 1) {
     if (heads > 0) {
-      scores_of_heads<Element, H - 1>(q, heads, q_stride, keys, head_dim, scale, scores, scores_stride);
+      scores_of_heads<Element, H - 1>(q, heads, q_stride, keys, next, head_dim, scale, scores, scores_stride);
     }
   }
 }
 
 template <typename Element>
-void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
+void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block, const void* next,
                       std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
-  scores_of_heads<Element, kTileHeads>(q, heads, q_stride, static_cast<const Element*>(block), head_dim, scale, scores,
-                                       scores_stride);
+  scores_of_heads<Element, kTileHeads>(q, heads, q_stride, static_cast<const Element*>(block),
+                                       static_cast<const Element*>(next), head_dim, scale, scores, scores_stride);
 }
 
 template <typename Element, int H, int V, typename Width>
-inline void values_tile(const float* p, std::int64_t p_stride, const Element* values, std::int64_t value_stride,
-                        std::int64_t tokens, float* out, std::int64_t out_stride, Width part) {
+inline void values_tile(const float* p, std::int64_t p_stride, const Element* values, const Element* next,
+                        std::int64_t value_stride, std::int64_t tokens, float* out, std::int64_t out_stride,
+                        Width part) {
   Lanes sum[H][V];
   for (int h = 0; h < H; ++h) {
     for (int v = 0; v < V; ++v) sum[h][v] = load(out + h * out_stride + v * kLanes, part);
   }
   for (std::int64_t j = 0; j < tokens; ++j) {
     Lanes value[V];
-    for (int v = 0; v < V; ++v) value[v] = load(values + j * value_stride + v * kLanes, part);
+    for (int v = 0; v < V; ++v) {
+      const std::int64_t at = j * value_stride + v * kLanes;
+      value[v] = load(values + at, part);
+      prefetch_line(next, at);
+    }
     for (int h = 0; h < H; ++h) {
       const Lanes weight = splat(p[h * p_stride + j]);
       for (int v = 0; v < V; ++v) sum[h][v] = fma(weight, value[v], sum[h][v]);
@@ -85,33 +101,36 @@ inline void values_tile(const float* p, std::int64_t p_stride, const Element* va
 
 template <typename Element, int H>
 void values_of_heads(const float* p, std::int64_t heads, std::int64_t p_stride, const Element* values,
-                     std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
-                     std::int64_t out_stride) {
+                     const Element* next, std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim,
+                     float* out, std::int64_t out_stride) {
   constexpr std::int64_t kStep = kTileVectors * kLanes;
   for (; heads >= H; heads -= H, p += H * p_stride, out += H * out_stride) {
     std::int64_t d = 0;
     for (; d + kStep <= head_dim; d += kStep) {
-      values_tile<Element, H, kTileVectors>(p, p_stride, values + d, value_stride, tokens, out + d, out_stride,
-                                            Whole{});
+      values_tile<Element, H, kTileVectors>(p, p_stride, values + d, next + d, value_stride, tokens, out + d,
+                                            out_stride, Whole{});
     }
     for_vectors(head_dim - d, [&](std::int64_t i, auto part) {
-      values_tile<Element, H, 1>(p, p_stride, values + d + i, value_stride, tokens, out + d + i, out_stride, part);
+      values_tile<Element, H, 1>(p, p_stride, values + d + i, next + d + i, value_stride, tokens, out + d + i,
+                                 out_stride, part);
     });
   }
   if constexpr (H > 1) {
     if (heads > 0) {
-      values_of_heads<Element, H - 1>(p, heads, p_stride, values, value_stride, tokens, head_dim, out, out_stride);
+      values_of_heads<Element, H - 1>(p, heads, p_stride, values, next, value_stride, tokens, head_dim, out,
+                                      out_stride);
     }
   }
 }
 
 template <typename Element>
-void attention_values(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
+void attention_values(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block, const void* next,
                       std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
                       std::int64_t out_stride) {
   if (tokens == 0) return;  // `block` may be null then
-  values_of_heads<Element, kTileHeads>(p, heads, p_stride, static_cast<const Element*>(block), value_stride, tokens,
-                                       head_dim, out, out_stride);
+  values_of_heads<Element, kTileHeads>(p, heads, p_stride, static_cast<const Element*>(block),
+                                       static_cast<const Element*>(next), value_stride, tokens, head_dim, out,
+                                       out_stride);
 }
 
 }  // namespace

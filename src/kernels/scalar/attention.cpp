@@ -77,21 +77,23 @@ void store_value_f16(const float* value, std::int64_t head_dim, std::int64_t slo
   store_value<F16>(value, head_dim, slot, value_stride, block);
 }
 void attention_scores_f32(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
-                          std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
+                          const void* /*next*/, std::int64_t head_dim, float scale, float* scores,
+                          std::int64_t scores_stride) {
   attention_scores<F32>(q, heads, q_stride, block, head_dim, scale, scores, scores_stride);
 }
 void attention_scores_f16(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
-                          std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
+                          const void* /*next*/, std::int64_t head_dim, float scale, float* scores,
+                          std::int64_t scores_stride) {
   attention_scores<F16>(q, heads, q_stride, block, head_dim, scale, scores, scores_stride);
 }
 void attention_values_f32(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
-                          std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
-                          std::int64_t out_stride) {
+                          const void* /*next*/, std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim,
+                          float* out, std::int64_t out_stride) {
   attention_values<F32>(p, heads, p_stride, block, value_stride, tokens, head_dim, out, out_stride);
 }
 void attention_values_f16(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
-                          std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
-                          std::int64_t out_stride) {
+                          const void* /*next*/, std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim,
+                          float* out, std::int64_t out_stride) {
   attention_values<F16>(p, heads, p_stride, block, value_stride, tokens, head_dim, out, out_stride);
 }
 

@@ -36,16 +36,18 @@ void store_value_f32(const float* value, std::int64_t head_dim, std::int64_t slo
 void store_value_f16(const float* value, std::int64_t head_dim, std::int64_t slot, std::int64_t value_stride,
                      void* block);
 void attention_scores_f32(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
-                          std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride);
+                          const void* next, std::int64_t head_dim, float scale, float* scores,
+                          std::int64_t scores_stride);
 void attention_scores_f16(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
-                          std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride);
+                          const void* next, std::int64_t head_dim, float scale, float* scores,
+                          std::int64_t scores_stride);
 void softmax(float* x, std::int64_t n);
 void attention_values_f32(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
-                          std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
-                          std::int64_t out_stride);
+                          const void* next, std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim,
+                          float* out, std::int64_t out_stride);
 void attention_values_f16(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
-                          std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
-                          std::int64_t out_stride);
+                          const void* next, std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim,
+                          float* out, std::int64_t out_stride);
 
 void dense_gemm_f32(const void* w, std::int64_t in, std::int64_t row_begin, std::int64_t row_end, const float* x,
                     std::int64_t x_stride, std::int64_t tokens, float* y, std::int64_t y_stride);
