@@ -47,5 +47,49 @@ INSTANTIATE_TEST_SUITE_P(Tables, Fingerprint,
                          testing::ValuesIn(kernels::built_tables().begin(), kernels::built_tables().end()),
                          [](const auto& info) { return info.param->name; });
 
+/// Ids of a few generations that choose among few logits: greedy, penalised, sampled.
+std::vector<std::vector<std::int32_t>> generations(bool head_copy, int threads, std::int64_t& head_rows) {
+  EngineOptions options;
+  options.head_copy = head_copy;
+  options.threads = threads;
+  const Engine engine = Engine::load(BITNET_SOURCE_DIR "/models/fairy-bitnet", options);
+  InferenceSettings greedy;
+  greedy.do_sample = false;
+  greedy.repetition_penalty = 1.0F;
+  greedy.max_new_tokens = 60;
+  greedy.threads = threads;
+  InferenceSettings penalised = greedy;
+  penalised.repetition_penalty = 1.3F;
+  InferenceSettings encouraged = greedy;
+  encouraged.repetition_penalty = 0.8F;
+  InferenceSettings sampled = penalised;
+  sampled.do_sample = true;
+  sampled.temperature = 1.7F;
+  sampled.top_k = 40;
+  sampled.top_p = 0.95F;
+  sampled.seed = 5;
+  InferenceSettings everything = sampled;
+  everything.top_k = 0;
+  std::vector<std::vector<std::int32_t>> all;
+  for (const InferenceSettings& settings : {greedy, penalised, encouraged, sampled, everything}) {
+    Session session(engine);
+    const Generation result = session.generate("The king had three sons, and the youngest", settings);
+    head_rows += result.head_rows;
+    all.push_back(result.ids);
+  }
+  return all;
+}
+
+TEST(HeadCopy, ChangesNoToken) {
+  std::int64_t full_rows = 0;
+  const auto full = generations(false, 2, full_rows);
+  for (const int threads : {1, 2, 3}) {
+    std::int64_t rows = 0;
+    EXPECT_EQ(generations(true, threads, rows), full) << threads << " threads";
+    // Two of the five settings look at all logits.
+    EXPECT_LT(rows, full_rows / 2) << threads << " threads";
+  }
+}
+
 }  // namespace
 }  // namespace bitnet
