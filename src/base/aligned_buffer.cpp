@@ -29,7 +29,7 @@ void AlignedBuffer::Release::operator()(std::byte* data) const noexcept {
   }
 }
 
-AlignedBuffer::AlignedBuffer(std::size_t bytes) : size_(bytes) {
+AlignedBuffer::AlignedBuffer(std::size_t bytes, Pages pages) : size_(bytes) {
   if (bytes == 0) return;
   if (bytes > SIZE_MAX / 2) out_of_memory(bytes);
   if (bytes < kMapFrom) {
@@ -50,7 +50,8 @@ AlignedBuffer::AlignedBuffer(std::size_t bytes) : size_(bytes) {
   const std::size_t head = (kHugePage - reinterpret_cast<std::uintptr_t>(start) % kHugePage) % kHugePage;
   if (head != 0) munmap(start, head);
   if (head != kHugePage) munmap(start + head + rounded, kHugePage - head);
-  madvise(start + head, rounded, MADV_HUGEPAGE);  // a wish: without huge pages it is only slower
+  // A wish: without huge pages it is only slower.
+  madvise(start + head, rounded, pages == Pages::huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   data_ = {start + head, Release(rounded)};
 }
 

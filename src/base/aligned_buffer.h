@@ -6,16 +6,19 @@
 
 namespace bitnet {
 
+/// What a large buffer asks of the operating system. Ordinary pages are there to measure the difference.
+enum class Pages { huge, ordinary };
+
 /// Owns bytes that start on a cache line. Buffers of 2 MiB and more come straight from the operating system,
 /// zeroed, aligned to 2 MiB and with huge pages asked for; their pages cost nothing until they are first touched.
-/// Smaller ones are zeroed too. Move-only; a moved-from buffer is empty.
+/// Smaller ones are zeroed too and have the heap's pages. Move-only; a moved-from buffer is empty.
 class AlignedBuffer {
  public:
   static constexpr std::size_t kAlignment = 64;
 
   AlignedBuffer() = default;
   /// Throws Error(limit) when the memory cannot be had.
-  explicit AlignedBuffer(std::size_t bytes);
+  explicit AlignedBuffer(std::size_t bytes, Pages pages = Pages::huge);
   AlignedBuffer(AlignedBuffer&& other) noexcept : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
     data_ = std::move(other.data_);

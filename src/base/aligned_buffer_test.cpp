@@ -17,8 +17,8 @@ constexpr std::size_t kMiB = std::size_t{1} << 20;
 TEST(AlignedBuffer, IsAlignedZeroedAndWritableToItsLastByte) {
   for (const std::size_t size : {std::size_t{1}, std::size_t{63}, std::size_t{64}, std::size_t{65}, std::size_t{4097},
                                  4 * kMiB - 1, 4 * kMiB, 4 * kMiB + 1, 7 * kMiB + 123}) {
-    for (int again = 0; again < 2; ++again) {  // the second one may get the dirty memory of the first
-      const AlignedBuffer buffer(size);
+    for (const Pages pages : {Pages::huge, Pages::ordinary}) {  // the second one may get the dirty memory of the first
+      const AlignedBuffer buffer(size, pages);
       ASSERT_EQ(buffer.size(), size);
       const std::size_t alignment = size >= 4 * kMiB ? 2 * kMiB : AlignedBuffer::kAlignment;
       EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % alignment, 0U) << size;

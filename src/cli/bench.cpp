@@ -1,45 +1,32 @@
-/// bitnet bench: speed and memory of a model on this machine, beside what the machine's memory allows.
+/// bitnet bench: speed and memory of a model on this machine, beside what the machine allows.
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <optional>
 
 #include "base/rng.h"
-#include "bitnet/session.h"
+#include "cli/bench_report.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
-#include "cli/process_memory.h"
-#include "cli/results.h"
-#include "engine/machine_limits.h"
+#include "cli/progress.h"
 
 namespace bitnet::cli {
 namespace {
 
-struct Plan {
-  std::int64_t prompt = 512;
-  std::vector<std::int64_t> contexts = {0, 512, 2048};
-  int tokens = 32;
-  int repetitions = 5;
-};
+constexpr std::int64_t kCurve[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
 
-struct GenerationPoint {
-  std::int64_t context;
-  double tokens_per_second;
-  double bytes_per_token;
-
-  [[nodiscard]] double bytes_per_second() const { return tokens_per_second * bytes_per_token; }
-};
-
-struct Results {
-  double load_seconds = 0;
-  double prompt_rate = 0;
-  std::vector<GenerationPoint> generation;
-  ProcessMemory memory;
-  double memory_needed = 0;   ///< prepared weights, head and the cache of the longest sequence
-  double read_bandwidth = 0;  ///< bytes a second
-};
+/// What --sparsity lets a model with a tokenizer read.
+constexpr const char* kText =
+    "There was once a miller who lived with his three sons beside a quick river. When he felt that he was old, he "
+    "called them together and said: \"My mill shall go to the one of you who brings home the finest thing that he can "
+    "find in a year and a day.\" So the eldest took the road to the town, the second the road to the sea, and the "
+    "youngest, whom nobody asked, went into the forest. There he met an old woman who carried a bundle of wood, and "
+    "because she was tired he carried it for her as far as her house. \"You have a good heart,\" she said, \"and you "
+    "shall not go away with empty hands.\" She gave him a small box and told him not to open it before he was home.";
 
 /// microsoft/bitnet-b1.58-2B-4T, from its config.json.
 ModelConfig shape_2b4t() {
@@ -65,168 +52,97 @@ ModelConfig shape_2b4t() {
   return config;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-class Bench {
- public:
-  Bench(const Engine& engine, const Plan& plan) : engine_(engine), info_(engine.info()), plan_(plan), session_(engine) {
-    settings_.do_sample = false;
-    settings_.repetition_penalty = 1;
-    settings_.ignore_eos = true;
-    settings_.threads = info_.threads;
-  }
-
-  Results measure() {
-    Results results;
-    results.prompt_rate = prompt_rate_of(plan_.prompt);
-    for (const std::int64_t context : plan_.contexts) results.generation.push_back(generation_at(context));
-    results.memory = process_memory();
-    results.memory_needed =
-        static_cast<double>(info_.weight_bytes) + static_cast<double>(info_.kv_bytes_per_token * longest_);
-    // Last, because its buffer is as large as the model; far larger than any cache even for a small one.
-    const auto bytes = static_cast<std::size_t>(std::max(info_.weight_bytes, std::int64_t{512} << 20));
-    results.read_bandwidth = measure_read_bandwidth(info_.threads, bytes, 3 * plan_.repetitions);
-    return results;
-  }
-
- private:
-  std::vector<std::int32_t> random_ids(std::int64_t count) const {
+Sparsity measure_sparsity(const Engine& engine) {
+  std::vector<std::int32_t> ids;
+  if (engine.has_tokenizer()) {
+    ids = engine.tokenizer().encode(kText);
+  } else {
     Rng rng(1);
-    std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
-    const auto vocabulary = static_cast<std::uint64_t>(engine_.config().vocab_size);
-    for (std::int32_t& id : ids) id = static_cast<std::int32_t>(rng.next() % vocabulary);
-    return ids;
+    const auto vocabulary = static_cast<std::uint64_t>(engine.config().vocab_size);
+    for (int i = 0; i < 128; ++i) ids.push_back(static_cast<std::int32_t>(rng.next() % vocabulary));
   }
-
-  Generation generate(std::int64_t prompt, int tokens) {
-    settings_.max_new_tokens = tokens;
-    longest_ = std::max(longest_, prompt + tokens);
-    return session_.generate(random_ids(prompt), settings_);
-  }
-
-  double prompt_rate_of(std::int64_t tokens) {
-    std::vector<double> rates;
-    for (int i = 0; i < plan_.repetitions; ++i) {
-      session_.reset();
-      rates.push_back(prompt_rate(generate(tokens, 1)));
-    }
-    return median(rates);
-  }
-
-  GenerationPoint generation_at(std::int64_t context) {
-    const std::int64_t prompt = std::max<std::int64_t>(context, 1);
-    generate(prompt, 1);  // later repetitions find the prompt in the cache
-    std::vector<double> rates;
-    for (int i = 0; i < plan_.repetitions; ++i) rates.push_back(generation_rate(generate(prompt, plan_.tokens)));
-    const double cached = static_cast<double>(prompt) + plan_.tokens / 2.0;
-    return {context, median(rates),
-            static_cast<double>(info_.bytes_per_token) + cached * static_cast<double>(info_.kv_bytes_per_token)};
-  }
-
-  const Engine& engine_;
-  ModelInfo info_;
-  Plan plan_;
-  Session session_;
-  InferenceSettings settings_;
-  std::int64_t longest_ = 0;
-};
-
-Json to_json(const Results& results, const ModelInfo& info, const Plan& plan) {
-  Json generation = Json::array();
-  for (const GenerationPoint& point : results.generation) {
-    generation.push_back({{"context", point.context},
-                          {"tokens_per_second", point.tokens_per_second},
-                          {"bytes_per_token", point.bytes_per_token},
-                          {"bytes_per_second", point.bytes_per_second()},
-                          {"share_of_read_bandwidth", point.bytes_per_second() / results.read_bandwidth}});
-  }
-  return {
-      {"kernels", info.kernels},
-      {"threads", info.threads},
-      {"load_seconds", results.load_seconds},
-      {"prompt_tokens", plan.prompt},
-      {"prompt_tokens_per_second", results.prompt_rate},
-      {"generation", generation},
-      {"read_bandwidth_bytes_per_second", results.read_bandwidth},
-      {"resident_bytes", results.memory.resident},
-      {"peak_resident_bytes", results.memory.peak},
-      {"needed_bytes", results.memory_needed},
-  };
+  ids.resize(std::min(ids.size(), static_cast<std::size_t>(engine.config().max_position_embeddings)));
+  return {ids.size(), engine.has_tokenizer(), measure_down_zeros(engine, ids)};
 }
 
-std::string in_words(const Results& results, const ModelInfo& info, const Plan& plan) {
-  std::string text = fmt::format("{}: {} parameters, {} threads, kernels {}\n", info.architecture, info.parameters,
-                                 info.threads, info.kernels);
-  text += fmt::format("load            {:.2f} s\n", results.load_seconds);
-  text += fmt::format("prompt          {:.1f} tokens/s ({} tokens)\n", results.prompt_rate, plan.prompt);
-  for (const GenerationPoint& point : results.generation) {
-    text +=
-        fmt::format("generation      {:.1f} tokens/s at context {}: {} a token, {:.1f} GB/s, {:.0f} % of the limit\n",
-                    point.tokens_per_second, point.context, format_bytes(point.bytes_per_token),
-                    point.bytes_per_second() / 1e9, 100 * point.bytes_per_second() / results.read_bandwidth);
+/// The default lengths and the curve are cut to what the model can hold; given ones must fit.
+void fit_plan(BenchmarkPlan& plan, const CommandLine& line, const ModelConfig& config, bool curve, bool prompts_given,
+              bool contexts_given) {
+  const std::int64_t context = config.max_position_embeddings;
+  const std::int64_t room = context - plan.tokens;
+  line.require(room > 0, fmt::format("--tokens {} does not fit the model's context of {}", plan.tokens, context));
+  if (!prompts_given) plan.prompts.front() = std::min(plan.prompts.front(), context);
+  if (!contexts_given) std::erase_if(plan.contexts, [&](std::int64_t length) { return length > room; });
+  for (const std::int64_t length : plan.prompts) {
+    line.require(length <= context, fmt::format("a prompt of {} does not fit the model's {}", length, context));
   }
-  text += fmt::format("read limit      {:.1f} GB/s with {} threads, measured now\n", results.read_bandwidth / 1e9,
-                      info.threads);
-  const auto resident = static_cast<double>(results.memory.resident);
-  text += fmt::format("memory          {} resident, {} at most; weights, head and cache are {} ({:.2f} times that)\n",
-                      format_bytes(resident), format_bytes(static_cast<double>(results.memory.peak)),
-                      format_bytes(results.memory_needed), resident / results.memory_needed);
-  return text;
-}
-
-/// Longest sequence of the plan that the model can hold: the default contexts are cut to it, given ones must fit.
-void fit_plan(Plan& plan, const CommandLine& line, const ModelConfig& config, bool prompt_given, bool contexts_given) {
-  const std::int64_t room = config.max_position_embeddings - plan.tokens;
-  line.require(room > 0, fmt::format("--tokens {} does not fit the model's context of {}", plan.tokens,
-                                     config.max_position_embeddings));
-  if (!prompt_given) plan.prompt = std::min(plan.prompt, room);
-  if (!contexts_given) std::erase_if(plan.contexts, [&](std::int64_t context) { return context > room; });
-  plan.contexts.push_back(plan.prompt);
   for (const std::int64_t length : plan.contexts) {
-    line.require(length >= 0 && length <= room,
-                 fmt::format("a context of {} and {} new tokens do not fit the model's {}", length, plan.tokens,
-                             config.max_position_embeddings));
+    line.require(length <= room, fmt::format("a context of {} and {} new tokens do not fit the model's {}", length,
+                                             plan.tokens, context));
   }
-  plan.contexts.pop_back();
+  if (!curve) return;
+  std::copy_if(std::begin(kCurve), std::end(kCurve), std::back_inserter(plan.prompts),
+               [&](std::int64_t length) { return length <= context; });
+  std::sort(plan.prompts.begin(), plan.prompts.end());
+  plan.prompts.erase(std::unique(plan.prompts.begin(), plan.prompts.end()), plan.prompts.end());
+}
+
+BenchmarkResult run_with_progress(const Engine& engine, BenchmarkPlan plan) {
+  std::optional<Progress> bar;
+  std::string shown;
+  plan.on_progress = [&](std::string_view phase, double fraction) {
+    if (phase != shown) bar.emplace(shown = phase);
+    bar->update(fraction);
+  };
+  return run_benchmark(engine, plan);
 }
 
 }  // namespace
 
 int bench_command(const Arguments& arguments) {
-  CommandLine line({"bench", "[MODEL]",
-                    "Measures prompt and generation speed, memory, and the share of this machine's read bandwidth\n"
-                    "that generation reaches. Medians of several repetitions.",
-                    "  bitnet bench\n"
-                    "  bitnet bench --synthetic 2b4t --threads 2\n"
-                    "  bitnet bench models/my-model --context 0,1024 --json"});
-  Plan plan;
+  CommandLine line(
+      {"bench", "[MODEL]",
+       "Measures prompt, generation and batch speed and memory, and the machine's limits beside them: read\n"
+       "bandwidth and integer peaks. Medians of several repetitions.",
+       "  bitnet bench\n"
+       "  bitnet bench --synthetic 2b4t --threads 2 --curve\n"
+       "  bitnet bench models/my-model --context 0,1024 --batch 8 --sparsity --json"});
+  BenchmarkPlan plan;
+  plan.prompts = {512};
+  plan.contexts = {0, 512, 2048};
+  plan.batches = {1, 16};
   std::string model;
   std::string synthetic;
+  bool curve = false;
+  bool sparsity = false;
   bool json = false;
   CLI::App& app = line.app();
   app.add_option("model", model);
   app.add_option("--synthetic", synthetic, "Random weights in this model's shape: 2b4t (bitnet-b1.58-2B-4T)")
       ->check(CLI::Validator(CLI::IsMember({"2b4t"})).description(""))
       ->type_name("SHAPE");
-  CLI::Option* const prompt_given = app.add_option("--prompt", plan.prompt, "Tokens of the prompt")
-                                        ->check(CLI::Validator(CLI::PositiveNumber).description(""))
-                                        ->capture_default_str();
-  CLI::Option* const contexts_given = app.add_option("--context", plan.contexts, "Tokens before the generated ones")
-                                          ->delimiter(',')
-                                          ->allow_extra_args(false)
-                                          ->take_all()
-                                          ->type_name("N,N...")
-                                          ->capture_default_str();
+  const auto add_list = [&](const char* name, std::vector<std::int64_t>& list, CLI::Range range, const char* help) {
+    return app.add_option(name, list, help)
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->take_all()
+        ->check(CLI::Validator(range).description(""))
+        ->type_name("N,N...")
+        ->capture_default_str();
+  };
+  constexpr std::int64_t kMost = 1 << 30;
+  CLI::Option* const prompts_given = add_list("--prompt", plan.prompts, {std::int64_t{1}, kMost}, "Tokens of a prompt");
+  app.add_flag("--curve", curve, "Also prompts of 1, 2, 4 ... 4096 tokens");
+  CLI::Option* const contexts_given =
+      add_list("--context", plan.contexts, {std::int64_t{0}, kMost}, "Tokens before the generated ones");
+  add_list("--batch", plan.batches, {std::int64_t{1}, std::int64_t{1024}}, "Sequences decoded together");
   app.add_option("--tokens", plan.tokens, "Tokens generated in one repetition")
       ->check(CLI::Validator(CLI::Range(2, 1 << 20)).description(""))
       ->capture_default_str();
   app.add_option("--repetitions", plan.repetitions, "Of which the median is taken")
       ->check(CLI::Validator(CLI::Range(1, 1000)).description(""))
       ->capture_default_str();
+  app.add_flag("--sparsity", sparsity, "Also how many int8 inputs of the down projections are zero");
   app.add_flag("--json", json, "Print JSON");
   const EngineFlags engine_flags(app);
   if (!line.parse(arguments)) return 0;
@@ -235,14 +151,13 @@ int bench_command(const Arguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
   const Engine engine = synthetic.empty() ? engine_flags.load(model) : engine_flags.synthetic(shape_2b4t(), 1);
   const std::chrono::duration<double> load = std::chrono::steady_clock::now() - start;
-  fit_plan(plan, line, engine.config(), prompt_given->count() != 0, contexts_given->count() != 0);
-  Results results = Bench(engine, plan).measure();
-  results.load_seconds = load.count();
-  const ModelInfo info = engine.info();
+  fit_plan(plan, line, engine.config(), curve, prompts_given->count() != 0, contexts_given->count() != 0);
+  BenchReport report{engine.info(), load.count(), run_with_progress(engine, plan), {}};
+  if (sparsity) report.sparsity = measure_sparsity(engine);
   if (json) {
-    write_json(to_json(results, info, plan));
+    write_json(to_json(report));
   } else {
-    write_out(in_words(results, info, plan));
+    write_out(in_words(report));
   }
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/aligned_buffer.h"
 #include "base/cpu_features.h"
 #include "base/thread_pool.h"
+#include "kernels/peak.h"
 
 namespace bitnet {
 namespace {
@@ -54,12 +55,35 @@ auto choose_reader() {
   return read_portable;
 }
 
+double seconds_of(ThreadPool& pool, PartTask task) {
+  const auto start = std::chrono::steady_clock::now();
+  pool.run(task);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double measure_peak(const kernels::PeakLoop& loop, ThreadPool& pool, int repetitions) {
+  constexpr double kLongEnough = 0.02;  // waking the threads up takes less than a hundredth of that
+  std::int64_t iterations = 1 << 10;
+  double best = 0;
+  for (int done = 0; done < repetitions;) {
+    const double seconds = seconds_of(pool, [&](int, int) { loop.run(iterations); });
+    if (seconds < kLongEnough) {
+      iterations *= 2;
+      continue;
+    }
+    const std::int64_t macs = pool.size() * iterations * loop.macs_per_iteration;
+    best = std::max(best, static_cast<double>(macs) / seconds);
+    ++done;
+  }
+  return best;
+}
+
 }  // namespace
 
-double measure_read_bandwidth(int threads, std::size_t bytes, int repetitions) {
+double measure_read_bandwidth(int threads, std::size_t bytes, Pages pages, int repetitions) {
   ThreadPool pool(threads);
   const auto lines = static_cast<std::int64_t>(bytes) / kLine / kStreams * kStreams;
-  const AlignedBuffer buffer(static_cast<std::size_t>(lines * kLine + kAhead));
+  const AlignedBuffer buffer(static_cast<std::size_t>(lines * kLine + kAhead), pages);
   const auto range_of = [&](int part, int parts) { return part_range(lines, part, parts, kStreams); };
   pool.run([&](int part, int parts) {  // untouched pages would all be the one zero page
     const PartRange range = range_of(part, parts);
@@ -70,8 +94,7 @@ double measure_read_bandwidth(int threads, std::size_t bytes, int repetitions) {
   const auto read = choose_reader();
   double best = 0;
   for (int repetition = 0; repetition < repetitions; ++repetition) {
-    const auto start = std::chrono::steady_clock::now();
-    pool.run([&](int part, int parts) {
+    const double seconds = seconds_of(pool, [&](int part, int parts) {
       const PartRange range = range_of(part, parts);
       const std::int64_t each = (range.end - range.begin) / kStreams;
       Streams streams{};
@@ -79,10 +102,26 @@ double measure_read_bandwidth(int threads, std::size_t bytes, int repetitions) {
       volatile std::uint64_t sink = read(streams, each);
       (void)sink;
     });
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    best = std::max(best, static_cast<double>(lines * kLine) / seconds.count());
+    best = std::max(best, static_cast<double>(lines * kLine) / seconds);
   }
   return best;
+}
+
+std::vector<IntegerPeak> measure_integer_peaks(int threads, int repetitions) {
+  ThreadPool pool(threads);
+  const CpuFeatures features = detect_cpu_features();
+  std::vector<IntegerPeak> peaks;
+  for (const kernels::PeakLoop* loop : kernels::peak_loops()) {
+    if ((loop->required & ~features) != 0) continue;
+    peaks.push_back({loop->name, measure_peak(*loop, pool, repetitions)});
+  }
+  return peaks;
+}
+
+std::string_view peak_of_kernels(std::string_view kernels) {
+  if (kernels == "avx2") return "avx2, 16-bit sums";
+  if (kernels == "amx_int8") return "amx_int8, with tile loads";
+  return kernels;
 }
 
 }  // namespace bitnet

@@ -29,29 +29,34 @@ class WrongUsage : public testing::TestWithParam<Mistake> {};
 
 TEST_P(WrongUsage, IsOneLineAndStatus2) { expect_error(run(GetParam().arguments), 2, GetParam().part); }
 
-INSTANTIATE_TEST_SUITE_P(All, WrongUsage,
-                         Values(Mistake{{}, "a command is missing"},                                                  //
-                                Mistake{{"rnu", "hello"}, "there is no command 'rnu'; did you mean 'run'?"},          //
-                                Mistake{{"--versoin"}, "did you mean '--version'?"},                                  //
-                                Mistake{{"wellington"}, "try 'bitnet --help'"},                                       //
-                                Mistake{{"run"}, "PROMPT is missing"},                                                //
-                                Mistake{{"run", BITNET_SOURCE_DIR "/models/fairy-bitnet"}, "PROMPT is missing"},      //
-                                Mistake{{"run", "a", "b", "c"}, "unexpected argument 'c'"},                           //
-                                Mistake{{"run", "hello", "--tok-k", "5"}, "did you mean '--top-k'?"},                 //
-                                Mistake{{"run", "hello", "--max_new_tokenz=5"}, "did you mean '--max-new-tokens'?"},  //
-                                Mistake{{"run", "hello", "--xyzzyxyzzy"}, "goes after '--'"},                         //
-                                Mistake{{"run", "hello", "--top-k", "many"}, "--top-k"},                              //
-                                Mistake{{"run", "hello", "--top-k", "1.5"}, "--top-k"},                               //
-                                Mistake{{"run", "hello", "--seed", "-1"}, "--seed"},                                  //
-                                Mistake{{"run", "hello", "--top-k"}, "--top-k"},                                      //
-                                Mistake{{"run", "hello", "--kernels", "scalr"}, "did you mean 'scalar'?"},            //
-                                Mistake{{"run", "hello", "--kernels", "quantum"}, "scalar"},                          //
-                                Mistake{{"run", "hello", "--kv-cache", "f8"}, "--kv-cache"},                          //
-                                Mistake{{"run", "hello", "--suppress-tokens", "1,x"}, "1,x"},                         //
-                                Mistake{{"tokenize", "--decode", "one"}, "'one'"},                                    //
-                                Mistake{{"perplexity"}, "FILE is missing"},                                           //
-                                Mistake{{"bench", "--synthetic", "7b"}, "2b4t"},                                      //
-                                Mistake{{"info", "a", "b"}, "unexpected argument 'b'"}));
+INSTANTIATE_TEST_SUITE_P(
+    All, WrongUsage,
+    Values(Mistake{{}, "a command is missing"},                                                  //
+           Mistake{{"rnu", "hello"}, "there is no command 'rnu'; did you mean 'run'?"},          //
+           Mistake{{"--versoin"}, "did you mean '--version'?"},                                  //
+           Mistake{{"wellington"}, "try 'bitnet --help'"},                                       //
+           Mistake{{"run"}, "PROMPT is missing"},                                                //
+           Mistake{{"run", BITNET_SOURCE_DIR "/models/fairy-bitnet"}, "PROMPT is missing"},      //
+           Mistake{{"run", "a", "b", "c"}, "unexpected argument 'c'"},                           //
+           Mistake{{"run", "hello", "--tok-k", "5"}, "did you mean '--top-k'?"},                 //
+           Mistake{{"run", "hello", "--max_new_tokenz=5"}, "did you mean '--max-new-tokens'?"},  //
+           Mistake{{"run", "hello", "--xyzzyxyzzy"}, "goes after '--'"},                         //
+           Mistake{{"run", "hello", "--top-k", "many"}, "--top-k"},                              //
+           Mistake{{"run", "hello", "--top-k", "1.5"}, "--top-k"},                               //
+           Mistake{{"run", "hello", "--seed", "-1"}, "--seed"},                                  //
+           Mistake{{"run", "hello", "--top-k"}, "--top-k"},                                      //
+           Mistake{{"run", "hello", "--kernels", "scalr"}, "did you mean 'scalar'?"},            //
+           Mistake{{"run", "hello", "--kernels", "quantum"}, "scalar"},                          //
+           Mistake{{"run", "hello", "--kv-cache", "f8"}, "--kv-cache"},                          //
+           Mistake{{"run", "hello", "--suppress-tokens", "1,x"}, "1,x"},                         //
+           Mistake{{"tokenize", "--decode", "one"}, "'one'"},                                    //
+           Mistake{{"perplexity"}, "FILE is missing"},                                           //
+           Mistake{{"bench", "--synthetic", "7b"}, "2b4t"},                                      //
+           Mistake{{"bench", "--prompt", "0"}, "--prompt"}, Mistake{{"bench", "--prompt", "8,x"}, "--prompt"},
+           Mistake{{"bench", "--prompt", "1025"}, "1024"}, Mistake{{"bench", "--context", "-1"}, "--context"},
+           Mistake{{"bench", "--context", "1000"}, "1024"}, Mistake{{"bench", "--batch", "0"}, "--batch"},
+           Mistake{{"bench", "--batch", "1,2000"}, "--batch"}, Mistake{{"bench", "--tokens", "1"}, "--tokens"},
+           Mistake{{"bench", "--tokens", "1024"}, "1024"}, Mistake{{"info", "a", "b"}, "unexpected argument 'b'"}));
 
 class WrongInput : public testing::TestWithParam<Mistake> {};
 

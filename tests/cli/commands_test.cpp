@@ -168,17 +168,60 @@ TEST(Perplexity, OfATextThatTheModelKnowsIsLow) {
   EXPECT_NEAR(bits, nats / std::log(2.0) * json.at("tokens").get<double>(), 1e-3);
 }
 
-TEST(Bench, ReportsSpeedsMemoryAndTheLimit) {
-  const Json json =
-      run_json({"bench", "--prompt", "8", "--context", "0,16", "--tokens", "2", "--repetitions", "1", "--json"});
+TEST(Bench, ReportsSpeedsMemoryAndTheLimits) {
+  const Json json = run_json({"bench", "--prompt", "1,8", "--context", "0,16", "--batch", "3", "--tokens", "2",
+                              "--repetitions", "1", "--sparsity", "--json"});
+  const double ternary = json.at("ternary_parameters").get<double>();
+  EXPECT_EQ(ternary, 25165824);
+  ASSERT_EQ(json.at("prompt").size(), 2U);
+  EXPECT_EQ(json.at("prompt").at(1).at("tokens"), 8);
+  for (const Json& point : json.at("prompt")) {
+    const double rate = point.at("tokens_per_second").get<double>();
+    EXPECT_GT(rate, 0);
+    EXPECT_NEAR(point.at("macs_per_second").get<double>() / rate, ternary, 1e-6 * ternary);
+    EXPECT_EQ(point.at("share_of_peak").is_null(), json.at("peak").is_null());
+  }
   ASSERT_EQ(json.at("generation").size(), 2U);
   EXPECT_EQ(json.at("generation").at(1).at("context"), 16);
   for (const Json& point : json.at("generation")) {
-    EXPECT_GT(point.at("tokens_per_second").get<double>(), 0);
+    const double rate = point.at("tokens_per_second").get<double>();
+    EXPECT_GT(rate, 0);
+    EXPECT_DOUBLE_EQ(point.at("bytes_per_second").get<double>(), rate * point.at("bytes_per_token").get<double>());
     EXPECT_GT(point.at("share_of_read_bandwidth").get<double>(), 0);
   }
-  EXPECT_GT(json.at("read_bandwidth_bytes_per_second").get<double>(), 1e8);
-  EXPECT_GT(json.at("resident_bytes").get<double>(), 1e7);
+  ASSERT_EQ(json.at("batch").size(), 1U);
+  EXPECT_EQ(json.at("batch").at(0).at("sequences"), 3);
+  EXPECT_GT(json.at("batch").at(0).at("ratio_to_one").get<double>(), 0);
+  EXPECT_GT(json.at("read_bandwidth_bytes_per_second").get<double>(), 0);
+  EXPECT_GT(json.at("read_bandwidth_ordinary_pages_bytes_per_second").get<double>(), 0);
+  for (const Json& loop : json.at("integer_peaks")) EXPECT_GT(loop.at("macs_per_second").get<double>(), 0);
+  EXPECT_GT(json.at("resident_bytes").get<double>(), json.at("needed_bytes").get<double>());
+  EXPECT_GT(json.at("first_token_seconds").get<double>(), json.at("load_seconds").get<double>());
+
+  const Json& sparsity = json.at("sparsity");
+  EXPECT_EQ(sparsity.at("input"), "text");
+  EXPECT_EQ(sparsity.at("layers").size(), 8U);
+  const Json& all = sparsity.at("all");
+  // What the squared ReLU of this model leaves: most inputs are zero, whole groups less often.
+  EXPECT_GT(all.at("inputs").get<double>(), 0.6);
+  EXPECT_LT(all.at("inputs").get<double>(), 0.95);
+  EXPECT_GT(all.at("inputs").get<double>(), all.at("groups_of_4").get<double>());
+  EXPECT_GT(all.at("groups_of_4").get<double>(), all.at("groups_of_8").get<double>());
+  EXPECT_GT(all.at("groups_of_8").get<double>(), all.at("groups_of_32").get<double>());
+}
+
+TEST(Bench, TheCurveIsCutToTheModelsContext) {
+  const std::string tiny = BITNET_SOURCE_DIR "/tests/golden/models/bitnetA-offline-packed";
+  const std::int64_t context = run_json({"info", tiny, "--json"}).at("max_position_embeddings").get<std::int64_t>();
+  const Json json =
+      run_json({"bench", tiny, "--prompt", "3", "--curve", "--tokens", "2", "--repetitions", "1", "--json"});
+  std::vector<std::int64_t> lengths;
+  for (const Json& point : json.at("prompt")) lengths.push_back(point.at("tokens").get<std::int64_t>());
+  std::vector<std::int64_t> expected = {1, 2, 3};
+  for (std::int64_t length = 4; length <= std::min<std::int64_t>(context, 4096); length *= 2)
+    expected.push_back(length);
+  EXPECT_EQ(lengths, expected);
+  EXPECT_TRUE(json.at("sparsity").is_null());
 }
 
 }  // namespace

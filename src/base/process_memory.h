@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace bitnet::cli {
+namespace bitnet {
 
 struct ProcessMemory {
   std::int64_t resident = 0;  ///< bytes now
@@ -12,4 +12,4 @@ struct ProcessMemory {
 /// This process' memory as /proc/self/status gives it; zeros where there is none.
 [[nodiscard]] ProcessMemory process_memory();
 
-}  // namespace bitnet::cli
+}  // namespace bitnet

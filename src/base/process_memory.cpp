@@ -1,10 +1,10 @@
-#include "cli/process_memory.h"
+#include "base/process_memory.h"
 
 #include <fstream>
 #include <limits>
 #include <string>
 
-namespace bitnet::cli {
+namespace bitnet {
 
 ProcessMemory process_memory() {
   ProcessMemory memory;
@@ -17,4 +17,4 @@ ProcessMemory process_memory() {
   return memory;
 }
 
-}  // namespace bitnet::cli
+}  // namespace bitnet
