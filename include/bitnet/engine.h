@@ -44,6 +44,7 @@ struct ModelInfo {
   std::int64_t ternary_parameters = 0;  ///< weights in {-1, 0, +1}
   std::int64_t weight_bytes = 0;        ///< resident memory of the prepared weights, embedding and head included
   std::int64_t bytes_per_token = 0;     ///< weights read to decode one token, without the rows that head_copy points to
+  std::int64_t head_row_bytes = 0;      ///< read for each of Generation::head_rows, if head_copy points to them; else 0
   std::int64_t kv_bytes_per_token = 0;  ///< cache memory that one token of context takes
   std::string kernels;                  ///< the active kernel table
   std::string cpu_features;

@@ -36,8 +36,8 @@ struct PartRange {
 };
 [[nodiscard]] PartRange part_range(std::int64_t count, int part, int parts, std::int64_t grain = 1);
 
-/// 0..count for threads that take pieces of it in turn until nothing is left: half of a fair share each at first,
-/// smaller and smaller ones towards the end. Threads that somebody else keeps from running take less.
+/// 0..count for threads that take pieces of it in turn until nothing is left: two thirds of a fair share of the rest
+/// each time, so large ones at first and smaller and smaller ones towards the end. Threads that somebody else keeps from running take less.
 class SharedRange {
  public:
   /// Pieces are whole multiples of `grain` but for the end.
@@ -46,7 +46,7 @@ class SharedRange {
   [[nodiscard]] PartRange take() noexcept {
     std::int64_t begin = next_.load(std::memory_order_relaxed);
     for (;;) {
-      const std::int64_t grains = (count_ - begin) / (2 * parts_ * grain_);
+      const std::int64_t grains = 2 * (count_ - begin) / (3 * parts_ * grain_);
       const std::int64_t end = std::min(count_, begin + std::max<std::int64_t>(grains, 1) * grain_);
       if (begin >= count_) return {count_, count_};
       if (next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) return {begin, end};

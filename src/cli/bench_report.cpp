@@ -41,6 +41,7 @@ Json to_json(const BenchReport& report) {
     generation.push_back({{"context", point.context},
                           {"tokens_per_second", point.tokens_per_second},
                           {"bytes_per_token", point.bytes_per_token},
+                          {"head_rows_per_token", point.head_rows},
                           {"bytes_per_second", point.bytes_per_second()},
                           {"share_of_read_bandwidth", point.bytes_per_second() / result.read_bandwidth}});
   }
@@ -112,9 +113,10 @@ std::string in_words(const BenchReport& report) {
     text += '\n';
   }
   for (const GenerationPoint& point : result.generation) {
-    text += fmt::format("generation {:>4} {:>8.1f} tokens/s  {:>8.1f} GB/s    {:>3.0f} % of reading, {} a token\n",
-                        point.context, point.tokens_per_second, point.bytes_per_second() / 1e9,
-                        100 * point.bytes_per_second() / result.read_bandwidth, format_bytes(point.bytes_per_token));
+    text += fmt::format(
+        "generation {:>4} {:>8.1f} tokens/s  {:>8.1f} GB/s    {:>3.0f} % of reading, {} and {:.0f} head rows a token\n",
+        point.context, point.tokens_per_second, point.bytes_per_second() / 1e9,
+        100 * point.bytes_per_second() / result.read_bandwidth, format_bytes(point.bytes_per_token), point.head_rows);
   }
   for (const BatchPoint& point : result.batches) {
     text += fmt::format("batch      {:>4} {:>8.1f} tokens/s  {:>8.2f} times one sequence\n", point.sequences,

@@ -56,11 +56,13 @@ class Bencher {
     return ids;
   }
 
+  /// Logits enough for greedy search.
   void forward(std::span<const model::BatchToken> batch, std::span<model::KvSequence* const> sequences) {
     const std::lock_guard lock(state().computing);
     const auto rows = static_cast<std::int64_t>(sequences.size());
     logits_.resize(static_cast<std::size_t>(rows * vocab_));
-    model().forward(batch, sequences, {logits_.data(), rows, vocab_});
+    const std::vector<backend::TopRows> top(sequences.size(), {1, {}});
+    (void)model().forward(batch, sequences, {logits_.data(), rows, vocab_}, nullptr, top);
   }
 
   /// Until the logits of a prompt's last token; `sequence` is emptied first.
@@ -125,7 +127,7 @@ void Bencher::measure_generation() {
   settings.threads = info_.threads;
   const auto generate = [&](Session& session, std::int64_t context, int tokens) {
     settings.max_new_tokens = tokens;
-    return session.generate(random_ids(std::max<std::int64_t>(context, 1)), settings).generation_seconds;
+    return session.generate(random_ids(std::max<std::int64_t>(context, 1)), settings);
   };
 
   std::vector<Session> sessions;  // one for each, whose cache keeps the context
@@ -141,18 +143,22 @@ void Bencher::measure_generation() {
   result_.memory_needed = static_cast<double>(info_.weight_bytes) + cached * kv_bytes;
 
   Samples rates(points.size());
+  std::vector<double> head_rows(points.size());
   for (int repetition = 0; repetition < plan_.repetitions; ++repetition) {
     for (std::size_t i = 0; i < points.size(); ++i) {
+      const Generation made = generate(sessions[i], points[i], plan_.tokens);
       // The first of the tokens ends the prompt.
-      rates[i].push_back((plan_.tokens - 1) / generate(sessions[i], points[i], plan_.tokens));
+      rates[i].push_back((plan_.tokens - 1) / made.generation_seconds);
+      head_rows[i] = static_cast<double>(made.head_rows) / plan_.tokens;
     }
     measure_bandwidth();
     progress("Generation", repetition + 1, plan_.repetitions);
   }
   for (std::size_t i = 0; i < points.size(); ++i) {
     const double middle = static_cast<double>(std::max<std::int64_t>(points[i], 1)) + plan_.tokens / 2.0;
-    result_.generation.push_back(
-        {points[i], median(rates[i]), static_cast<double>(info_.bytes_per_token) + middle * kv_bytes});
+    const double weights =
+        static_cast<double>(info_.bytes_per_token) + head_rows[i] * static_cast<double>(info_.head_row_bytes);
+    result_.generation.push_back({points[i], median(rates[i]), weights + middle * kv_bytes, head_rows[i]});
   }
 }
 

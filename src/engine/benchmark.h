@@ -32,6 +32,7 @@ struct GenerationPoint {
   std::int64_t context;
   double tokens_per_second;
   double bytes_per_token;  ///< weights, and the cache in the middle of the generated tokens
+  double head_rows;        ///< logits computed from the full head for a token; counted in bytes_per_token
 
   [[nodiscard]] double bytes_per_second() const { return tokens_per_second * bytes_per_token; }
 };

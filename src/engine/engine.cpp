@@ -106,6 +106,8 @@ ModelInfo Engine::info() const {
   info.parameters = norms + weights.embed->rows() * weights.embed->cols();
   info.weight_bytes = norms * 4 + weights.embed->bytes();
   info.bytes_per_token = norms * 4 + weights.output().top_bytes();
+  const backend::DenseWeights& head = weights.output();
+  if (head.top_bytes() != head.bytes()) info.head_row_bytes = (head.bytes() - head.top_bytes()) / head.rows();
   if (weights.head) {
     info.parameters += weights.head->rows() * weights.head->cols();
     info.weight_bytes += weights.head->bytes();

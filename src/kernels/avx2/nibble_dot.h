@@ -22,6 +22,9 @@ inline __m256i twice_less(__m256i a, __m256i b) { return _mm256_sub_epi32(_mm256
 inline IntLanes twice_less(IntLanes a, IntLanes b) { return {twice_less(a.lo, b.lo), twice_less(a.hi, b.hi)}; }
 inline Lanes to_float(IntLanes a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
 
+/// One token reads rows from memory and never again: they are asked for this far ahead in each stream of rows.
+constexpr std::int64_t kNibblePrefetch = 2048;
+
 /// A pair of products is at most 2 · 15 · 128 = 3840 in magnitude, so the 8 of four blocks fit into 16 bits.
 constexpr std::int64_t kNibbleBlocksPer16Bits = 4;
 
@@ -45,7 +48,9 @@ inline void nibble_half_dot(const std::uint8_t* w, std::int64_t row_bytes, const
       for (int half = 0; half < 2; ++half) {
         __m256i codes[R];
         for (int r = 0; r < R; ++r) {
-          const __m256i packed = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + r * row_bytes + b * 64));
+          const std::uint8_t* at = w + r * row_bytes + b * 64;
+          if (T == 1 && half == 0) _mm_prefetch(reinterpret_cast<const char*>(at + kNibblePrefetch), _MM_HINT_T0);
+          const __m256i packed = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
           codes[r] = _mm256_and_si256(half == 0 ? packed : _mm256_srli_epi16(packed, 4), fifteen);
         }
         for (int t = 0; t < T; ++t) {

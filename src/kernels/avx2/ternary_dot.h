@@ -8,8 +8,11 @@ namespace bitnet::kernels {
 namespace {
 
 constexpr int kTernaryRows = 4;      // rows at once for one token
-constexpr int kTernaryTileRows = 4;  // rows × tokens at once for more
-constexpr int kTernaryTileTokens = 2;
+constexpr int kTernaryTileRows = 3;  // rows × tokens at once for more
+constexpr int kTernaryTileTokens = 4;
+
+/// One token reads weights from memory and never again: they are asked for this far ahead in each stream of rows.
+constexpr std::int64_t kPrefetchBytes = 2048;
 
 /// A pair of products is at most 2 · 2 · 128 = 512 in magnitude, so 63 of them fit into 16 bits. A slice adds two.
 constexpr std::int64_t kSlicesPer16Bits = 28;
@@ -47,7 +50,9 @@ inline void add_block(const std::uint8_t* w, std::int64_t row_bytes, const std::
     __m256i codes[R];
     const std::int8_t* block_x = x + block * 256 + half;
     for (int r = 0; r < R; ++r) {
-      packed[r] = load32(w + r * row_bytes + block * 64 + half);
+      const std::uint8_t* at = w + r * row_bytes + block * 64 + half;
+      if (T == 1 && half == 0) _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchBytes), _MM_HINT_T0);
+      packed[r] = load32(at);
       codes[r] = _mm256_and_si256(packed[r], three);
     }
     add_products<R, T>(codes, block_x, x_stride, sum);
