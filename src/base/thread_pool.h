@@ -37,7 +37,8 @@ struct PartRange {
 [[nodiscard]] PartRange part_range(std::int64_t count, int part, int parts, std::int64_t grain = 1);
 
 /// 0..count for threads that take pieces of it in turn until nothing is left: two thirds of a fair share of the rest
-/// each time, so large ones at first and smaller and smaller ones towards the end. Threads that somebody else keeps from running take less.
+/// each time, so large ones at first and smaller and smaller ones towards the end. Threads that somebody else keeps
+/// from running take less.
 class SharedRange {
  public:
   /// Pieces are whole multiples of `grain` but for the end.

@@ -120,7 +120,7 @@ void GenerationFlags::add_flag(CLI::App& app, const char* names, bool InferenceS
       ->take_last();
 }
 
-void GenerationFlags::add_ids(CLI::App& app, const char* name, const char* help, SetIds set) {
+void GenerationFlags::add_ids(CLI::App& app, const char* name, const char* help, const SetIds& set) {
   app.add_option_function<std::vector<std::string>>(
          name,
          [this, set](const std::vector<std::string>& texts) {

@@ -45,7 +45,7 @@ class GenerationFlags {
   template <typename Value, typename Field>
   void add(CLI::App& app, const char* name, Field InferenceSettings::*field, const char* help);
   void add_flag(CLI::App& app, const char* names, bool InferenceSettings::*field, const char* help);
-  void add_ids(CLI::App& app, const char* name, const char* help, SetIds set);
+  void add_ids(CLI::App& app, const char* name, const char* help, const SetIds& set);
   void add_sampling(CLI::App& app);
   void add_length(CLI::App& app);
   void add_text(CLI::App& app);

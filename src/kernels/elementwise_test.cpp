@@ -80,6 +80,23 @@ TEST_P(Elementwise, RmsNormEqualsScalar) {
   }));
 }
 
+TEST_P(Elementwise, ScaleSumsEqualsScalar) {
+  EXPECT_TRUE(rc::check("table = scalar", [] {
+    const std::int64_t n = any_size(16, 20);
+    Rng rng(any_seed());
+    std::vector<std::int32_t> sums(static_cast<std::size_t>(n));
+    for (auto& sum : sums) sum = static_cast<std::int32_t>(rng.next());
+    const auto g = random_floats(any_seed(), n + 1, any_values());
+    const std::int64_t step = *rc::gen::inRange<std::int64_t>(0, 2);
+    const bool divide = *rc::gen::arbitrary<bool>();
+    Guarded<float> expected(n);
+    kScalarTable.scale_sums(sums.data(), n, 17.3F, g.data(), step, divide, expected.data());
+    Guarded<float> y(n);
+    table().scale_sums(sums.data(), n, 17.3F, g.data(), step, divide, y.data());
+    RC_ASSERT(y.same_as(expected));
+  }));
+}
+
 double naive_activation(Activation activation, double x) {
   switch (activation) {
     case Activation::relu2:

@@ -76,6 +76,11 @@ struct KernelTable {
   void (*ternary_gemm_grouped)(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                                std::int64_t group_slices, std::int32_t* sums);
 
+  /// Sums → outputs: y[i] = float(sums[i]) / s_x · g[i · g_step], or with `divide` float(sums[i]) / (s_x · g[i ·
+  /// g_step]). g_step is 0 or 1.
+  void (*scale_sums)(const std::int32_t* sums, std::int64_t n, float s_x, const float* g, std::int64_t g_step,
+                     bool divide, float* y);
+
   /// Per-token int8 quantization (BitNet b1.58, section 2; numerics.md): t = max(max|x|, 1e-5),
   /// s = (1 / t) · 127 in float32 (two roundings, as the reference), q = clamp(round_half_even(x · s), -128, 127).
   /// Writes q[0 .. padded) with zeros after n, sums of each 64, and returns s. padded is a multiple of 64.

@@ -13,18 +13,14 @@ constexpr std::int64_t kSumsPerChunk = 32768;
 // The smallest piece of a matrix that a thread takes: four streams of eight rows, and what matrix units like.
 constexpr std::int64_t kRowGrain = 32;
 
-/// Applies scales and bias to one token's exact sums. Each element is rounded by itself, in the order that ScaleRule
-/// names, so a compiler may vectorise these loops without changing a bit.
-void scale_row(const std::int32_t* sums, std::int64_t rows, float s_x, const float* g, std::int64_t g_step,
-               const float* bias, ScaleRule rule, float* y) {
-  if (rule == ScaleRule::divide) {
-    for (std::int64_t r = 0; r < rows; ++r) y[r] = static_cast<float>(sums[r]) / (s_x * g[r * g_step]);
-  } else if (bias != nullptr && rule == ScaleRule::multiply_after_bias) {
+/// Applies scales and bias to one token's exact sums.
+void scale_row(const kernels::KernelTable& table, const std::int32_t* sums, std::int64_t rows, float s_x,
+               const float* g, std::int64_t g_step, const float* bias, ScaleRule rule, float* y) {
+  if (bias != nullptr && rule == ScaleRule::multiply_after_bias) {
     for (std::int64_t r = 0; r < rows; ++r) y[r] = (static_cast<float>(sums[r]) / s_x + bias[r]) * g[r * g_step];
     return;
-  } else {
-    for (std::int64_t r = 0; r < rows; ++r) y[r] = static_cast<float>(sums[r]) / s_x * g[r * g_step];
   }
+  table.scale_sums(sums, rows, s_x, g, g_step, rule == ScaleRule::divide, y);
   if (bias != nullptr) {
     for (std::int64_t r = 0; r < rows; ++r) y[r] += bias[r];
   }
@@ -72,8 +68,8 @@ void multiply_rows(const Call& call, const CpuTernary& w, PartRange rows, std::v
     if (scales.group == 0) {
       call.table.ternary_gemm(w.matrix(), begin, end, call.x, scratch.data(), n);
       for (std::int64_t t = 0; t < tokens; ++t) {
-        scale_row(scratch.data() + t * n, n, call.s_x[t], scales.values.data() + begin * g_step, g_step, chunk_bias,
-                  scales.rule, out.row(t) + begin);
+        scale_row(call.table, scratch.data() + t * n, n, call.s_x[t], scales.values.data() + begin * g_step, g_step,
+                  chunk_bias, scales.rule, out.row(t) + begin);
       }
     } else {
       call.table.ternary_gemm_grouped(w.matrix(), begin, end, call.x, slices, scratch.data());

@@ -11,17 +11,6 @@ namespace {
 constexpr int kNibbleRows = 4;      // rows at once for one token
 constexpr int kNibbleTileRows = 2;  // rows at once for two
 
-struct IntLanes {
-  __m256i lo;  // lanes 0 to 7
-  __m256i hi;
-};
-
-inline __m256i load_8x32(const std::int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-inline IntLanes load_ints(const std::int32_t* p) { return {load_8x32(p), load_8x32(p + 8)}; }
-inline __m256i twice_less(__m256i a, __m256i b) { return _mm256_sub_epi32(_mm256_add_epi32(a, a), b); }
-inline IntLanes twice_less(IntLanes a, IntLanes b) { return {twice_less(a.lo, b.lo), twice_less(a.hi, b.hi)}; }
-inline Lanes to_float(IntLanes a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
-
 /// One token reads rows from memory and never again: they are asked for this far ahead in each stream of rows.
 constexpr std::int64_t kNibblePrefetch = 2048;
 

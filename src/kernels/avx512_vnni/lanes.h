@@ -82,5 +82,13 @@ inline std::int32_t store_int8(const Lanes (&a)[4], std::int8_t* q) {
   return _mm512_reduce_add_epi32(sums);
 }
 
+struct IntLanes {
+  __m512i v;
+};
+
+inline IntLanes load_ints(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
+inline IntLanes twice_less(IntLanes a, IntLanes b) { return {_mm512_sub_epi32(_mm512_add_epi32(a.v, a.v), b.v)}; }
+inline Lanes to_float(IntLanes a) { return {_mm512_cvtepi32_ps(a.v)}; }
+
 }  // namespace
 }  // namespace bitnet::kernels

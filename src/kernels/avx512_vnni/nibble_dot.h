@@ -11,14 +11,6 @@ namespace {
 constexpr int kNibbleRows = 4;      // rows at once for one token
 constexpr int kNibbleTileRows = 4;  // rows at once for two
 
-struct IntLanes {
-  __m512i v;
-};
-
-inline IntLanes load_ints(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
-inline IntLanes twice_less(IntLanes a, IntLanes b) { return {_mm512_sub_epi32(_mm512_add_epi32(a.v, a.v), b.v)}; }
-inline Lanes to_float(IntLanes a) { return {_mm512_cvtepi32_ps(a.v)}; }
-
 /// One token reads rows from memory and never again: they are asked for this far ahead in each stream of rows.
 constexpr std::int64_t kNibblePrefetch = 2048;
 

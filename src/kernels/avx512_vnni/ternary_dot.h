@@ -44,7 +44,7 @@ inline void add_slices(const std::uint8_t* w, std::int64_t row_bytes, const std:
   }
 }
 
-/// One token reads weights from memory and never again: they are asked for this far ahead in each stream of rows.
+/// The first tokens read weights from memory: they are asked for this far ahead in each stream of rows.
 constexpr std::int64_t kPrefetchBytes = 2048;
 
 template <int R, int T>
@@ -67,7 +67,7 @@ inline void dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t
       __m512i codes[R];
       for (int r = 0; r < R; ++r) {
         const std::uint8_t* block = w + r * row_bytes + b * 64;
-        if constexpr (T == 1) _mm_prefetch(reinterpret_cast<const char*>(block + kPrefetchBytes), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(block + kPrefetchBytes), _MM_HINT_T0);
         packed[r] = load64(block);
         codes[r] = _mm512_and_si512(packed[r], three);
       }

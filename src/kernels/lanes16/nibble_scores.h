@@ -1,6 +1,5 @@
 #pragma once
-/// Scores from four-bit rows. An instruction set gives `nibble_dot<R, T>`: Σ code · q in sixteen integer lanes, and
-/// `IntLanes` with load, twice_less (2 · a - b) and to_float.
+/// Scores from four-bit rows. An instruction set gives `nibble_dot<R, T>`: Σ code · q in sixteen integer lanes.
 
 #include "kernels/kernel_table.h"
 #include "kernels/lanes16/vectors.h"

@@ -8,6 +8,7 @@
 #include "kernels/lanes16/quantize_activations.h"
 #include "kernels/lanes16/rms_norm.h"
 #include "kernels/lanes16/rope.h"
+#include "kernels/lanes16/scale_sums.h"
 #include "kernels/lanes16/softmax.h"
 #include "kernels/lanes16/ternary_gemm.h"
 #include "kernels/scalar/ops.h"
@@ -21,6 +22,7 @@ constexpr KernelTable make_table(const char* name, CpuFeatures required) {
       .required = required,
       .ternary_gemm = ternary_gemm,
       .ternary_gemm_grouped = ternary_gemm_grouped,
+      .scale_sums = scale_sums,
       .quantize_activations = quantize_activations,
       .rms_norm = rms_norm,
       .activate = {activate<relu2_of>, activate<silu_of>, scalar::gelu, scalar::gelu_tanh},

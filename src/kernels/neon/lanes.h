@@ -130,5 +130,21 @@ inline std::int32_t store_int8(const Lanes (&a)[4], std::int8_t* q) {
   return vaddvq_s32(sums);
 }
 
+struct IntLanes {
+  int32x4_t q[4];
+};
+
+inline IntLanes load_ints(const std::int32_t* p) {
+  return {{vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)}};
+}
+inline IntLanes twice_less(IntLanes a, IntLanes b) {
+  IntLanes y;
+  for (int i = 0; i < 4; ++i) y.q[i] = vsubq_s32(vaddq_s32(a.q[i], a.q[i]), b.q[i]);
+  return y;
+}
+inline Lanes to_float(IntLanes a) {
+  return each([&](int i) { return vcvtq_f32_s32(a.q[i]); });
+}
+
 }  // namespace
 }  // namespace bitnet::kernels

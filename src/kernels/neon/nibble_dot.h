@@ -11,22 +11,6 @@ namespace {
 constexpr int kNibbleRows = 2;      // rows at once for one token
 constexpr int kNibbleTileRows = 1;  // rows at once for two
 
-struct IntLanes {
-  int32x4_t q[4];
-};
-
-inline IntLanes load_ints(const std::int32_t* p) {
-  return {{vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)}};
-}
-inline IntLanes twice_less(IntLanes a, IntLanes b) {
-  IntLanes y;
-  for (int i = 0; i < 4; ++i) y.q[i] = vsubq_s32(vaddq_s32(a.q[i], a.q[i]), b.q[i]);
-  return y;
-}
-inline Lanes to_float(IntLanes a) {
-  return each([&](int i) { return vcvtq_f32_s32(a.q[i]); });
-}
-
 template <int R, int T>
 inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
                        std::int64_t blocks, IntLanes (&sums)[T][R]) {

@@ -10,6 +10,8 @@ void ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t r
                   std::int32_t* sums, std::int64_t sums_stride);
 void ternary_gemm_grouped(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                           std::int64_t group_slices, std::int32_t* sums);
+void scale_sums(const std::int32_t* sums, std::int64_t n, float s_x, const float* g, std::int64_t g_step, bool divide,
+                float* y);
 float quantize_activations(const float* x, std::int64_t n, std::int64_t padded, std::int8_t* q,
                            std::int32_t* slice_sums);
 void rms_norm(const float* x, const float* w, float eps, std::int64_t n, float* y);

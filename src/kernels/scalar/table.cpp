@@ -8,6 +8,7 @@ constinit const KernelTable kScalarTable = {
     .required = 0,
     .ternary_gemm = scalar::ternary_gemm,
     .ternary_gemm_grouped = scalar::ternary_gemm_grouped,
+    .scale_sums = scalar::scale_sums,
     .quantize_activations = scalar::quantize_activations,
     .rms_norm = scalar::rms_norm,
     .activate = {scalar::relu2, scalar::silu, scalar::gelu, scalar::gelu_tanh},
