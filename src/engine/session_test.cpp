@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "bitnet/error.h"
 #include "engine/text_stream.h"
 #include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace bitnet {
 namespace {
@@ -55,6 +58,26 @@ TEST_F(SessionTest, AKeptPrefixChangesNothing) {
   const Generation again = session.generate(std::span(longer), greedy(12));
   EXPECT_EQ(again.reused_tokens, static_cast<std::int64_t>(longer.size()) - 1);
   EXPECT_EQ(again.ids, reused.ids);
+}
+
+// The tokenizer adds a begin-of-text token; a template that writes one itself must not get two.
+TEST(SessionReply, StartsWithOneBeginOfTextToken) {
+  for (const std::string start : {"", "{{ bos_token }}"}) {
+    const testing_support::TemporaryFolder folder;
+    for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}) {
+      std::filesystem::copy(std::filesystem::path(BITNET_SOURCE_DIR "/models/fairy-bitnet") / name, folder.path());
+    }
+    std::ofstream(folder.path() / "chat_template.jinja") << start << "{{ messages[0].content }}";
+    Session session(Engine::load(folder.path()));
+    InferenceSettings settings;
+    settings.max_new_tokens = 1;
+    ChatMessage message;
+    message.content = "Once";
+    const Generation out = session.reply(std::span(&message, 1), settings);
+    ASSERT_GE(out.prompt_ids.size(), 2U) << start;
+    EXPECT_EQ(out.prompt_ids[0], 8189) << start;
+    EXPECT_NE(out.prompt_ids[1], 8189) << start;
+  }
 }
 
 TEST_F(SessionTest, SeedsDecideWhateverTheThreads) {
