@@ -5,7 +5,7 @@ MODEL ?= models/fairy-bitnet
 FUZZ_SECONDS ?= 60
 SOURCES = find src include tests fuzz bench examples -name '*.cpp' -o -name '*.h'
 
-.PHONY: help run build test install bench format lint fuzz asan tsan aarch64 clean
+.PHONY: help run build test install bench format lint fuzz asan tsan tsan-engine aarch64 clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,7 +16,7 @@ help:
 	@echo 'make bench      microbenchmarks, then tokens per second of MODEL ($(MODEL))'
 	@echo 'make lint       room check, format check, clang-tidy'
 	@echo 'make format     clang-format over the sources'
-	@echo 'make asan | tsan | aarch64      one of the other builds of "make test", with its tests'
+	@echo 'make asan | tsan | tsan-engine | aarch64   one of the other builds of "make test", with its tests'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make clean      remove build/'
 
@@ -53,7 +53,7 @@ lint:
 	@ctest --test-dir build/release --output-on-failure -L lint
 	@tools/lint.sh build/release
 
-asan tsan aarch64:
+asan tsan tsan-engine aarch64:
 	@tools/install-dependencies.sh build test
 	@tools/test.sh $@
 

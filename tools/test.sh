@@ -8,6 +8,7 @@
 #             talk to the program through a terminal and wait for its answer, and each fuzz target for
 #             BITNET_FUZZ_SECONDS (10)
 #   tsan      ThreadSanitizer: the tests of what runs in several threads
+#   tsan-engine  the same for whole models and sessions; not among the default stages, it builds all rooms once more
 #   aarch64   cross-compiled, under qemu: the kernels, what computes with them, and the fingerprint
 #   fuzz      the fuzz targets of asan alone
 #
@@ -23,7 +24,8 @@ rm -f "$reports"/*.xml
 : > "$failed_stages"
 
 # What one test program covers is its name: ctest calls its tests "<program>:<test>".
-threaded="base_test backend_cpu_test engine_test parity_test"
+threaded="base_test backend_cpu_test"
+threaded_engine="engine_test parity_test"
 on_arm="base_test pack_test kernels_test backend_cpu_test parity_test"
 
 fuzz="-DBITNET_FUZZ_SECONDS=${BITNET_FUZZ_SECONDS:-10}"
@@ -63,10 +65,11 @@ run_stage() {
   case $1 in
     release) stage release release all "" -DBUILD_TESTING=ON ;;
     asan) stage asan asan-ubsan all "-LE cli" "$fuzz" ;;
-    tsan)
+    tsan | tsan-engine)
+      [ "$1" = tsan ] && tests=$threaded || tests=$threaded_engine
       # The sanitizer of g++ 12 dies at random where the kernel randomises addresses by more than 28 bits.
       ! setarch "$(uname -m)" -R true 2>/dev/null || wrapper="setarch $(uname -m) -R"
-      stage tsan tsan "$threaded" "-R $(programs "$threaded")" ;;
+      stage "$1" tsan "$tests" "-R $(programs "$tests")" ;;
     aarch64)
       # On an Arm machine the release stage has already run these tests.
       [ "$(uname -m)" != aarch64 ] || return
@@ -76,7 +79,7 @@ run_stage() {
         stage_failed "aarch64: libraries"
       fi ;;
     fuzz) stage fuzz asan-ubsan fuzzers "-L fuzz" "$fuzz" ;;
-    *) echo "test.sh: unknown stage '$1' (there are: release, asan, tsan, aarch64, fuzz)" >&2; exit 2 ;;
+    *) echo "test.sh: unknown stage '$1' (there are: release, asan, tsan, tsan-engine, aarch64, fuzz)" >&2; exit 2 ;;
   esac
 }
 

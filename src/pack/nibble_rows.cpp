@@ -46,7 +46,7 @@ float quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes,
     scale[l] = f16_to_f32(scales[l]);
     inverse[l] = scale[l] > 0.0F ? 0.5F / scale[l] : 0.0F;
   }
-  std::memset(codes, 0, static_cast<std::size_t>(nibble_blocks(n) * kNibbleBlockBytes));
+  std::fill_n(codes, nibble_blocks(n) * kNibbleBlockBytes, std::uint8_t{0});
   float squares[kLanes] = {};
   float errors[kLanes] = {};
   for_vectors(row, n, [&](const float* v, std::int64_t i) {
@@ -85,7 +85,7 @@ float quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes,
 float split_input(const float* x, std::int64_t n, std::int8_t* planes, std::int32_t* lane_sums) {
   float most = 0.0F;
   for (std::int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(x[i]));
-  std::memset(planes, 0, static_cast<std::size_t>(nibble_blocks(n) * 4 * kNibbleBlockBytes));
+  std::fill_n(planes, nibble_blocks(n) * 4 * kNibbleBlockBytes, std::int8_t{0});
   std::fill_n(lane_sums, kLanes, 0);
   const float inverse = kLargest / most;
   if (!std::isfinite(inverse)) return 0.0F;

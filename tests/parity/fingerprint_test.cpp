@@ -56,7 +56,7 @@ std::vector<std::vector<std::int32_t>> generations(bool head_copy, int threads, 
   InferenceSettings greedy;
   greedy.do_sample = false;
   greedy.repetition_penalty = 1.0F;
-  greedy.max_new_tokens = 60;
+  greedy.max_new_tokens = 24;
   greedy.threads = threads;
   InferenceSettings penalised = greedy;
   penalised.repetition_penalty = 1.3F;
@@ -83,7 +83,7 @@ std::vector<std::vector<std::int32_t>> generations(bool head_copy, int threads, 
 TEST(HeadCopy, ChangesNoToken) {
   std::int64_t full_rows = 0;
   const auto full = generations(false, 2, full_rows);
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : {1, 3}) {
     std::int64_t rows = 0;
     EXPECT_EQ(generations(true, threads, rows), full) << threads << " threads";
     // Two of the five settings look at all logits.
