@@ -28,7 +28,7 @@ function(bitnet_test name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gtest GTest::gtest_main rapidcheck)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE BITNET_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  if(BITNET_SANITIZE)
+  if(BITNET_SANITIZE OR CMAKE_CROSSCOMPILING)
     target_compile_options(${name} PRIVATE -O0)  # what is tested is optimised; the test itself only has to compile soon
   endif()
   if(CMAKE_CROSSCOMPILING)

@@ -17,8 +17,8 @@ constexpr std::int64_t kNibblePrefetch = 2048;
 /// A pair of products is at most 2 · 15 · 128 = 3840 in magnitude, so the 8 of four blocks fit into 16 bits.
 constexpr std::int64_t kNibbleBlocksPer16Bits = 4;
 
-/// Eight lanes: `w` and `x` are shifted to their half of each 64 bytes. sum = 256 · high + low.
-template <int R, int T>
+/// Eight lanes: those at byte `kAt`, 0 or 32, of each 64. sum = 256 · high + low.
+template <int kAt, int R, int T>
 inline void nibble_half_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
                             std::int64_t blocks, __m256i (&sum)[T][R]) {
   const __m256i fifteen = _mm256_set1_epi8(15);
@@ -37,13 +37,14 @@ inline void nibble_half_dot(const std::uint8_t* w, std::int64_t row_bytes, const
       for (int half = 0; half < 2; ++half) {
         __m256i codes[R];
         for (int r = 0; r < R; ++r) {
-          const std::uint8_t* at = w + r * row_bytes + b * 64;
-          if (T == 1 && half == 0) _mm_prefetch(reinterpret_cast<const char*>(at + kNibblePrefetch), _MM_HINT_T0);
+          const std::uint8_t* at = w + r * row_bytes + b * 64 + kAt;
+          if (T == 1 && half == 0 && kAt == 0)
+            _mm_prefetch(reinterpret_cast<const char*>(at + kNibblePrefetch), _MM_HINT_T0);
           const __m256i packed = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
           codes[r] = _mm256_and_si256(half == 0 ? packed : _mm256_srli_epi16(packed, 4), fifteen);
         }
         for (int t = 0; t < T; ++t) {
-          const std::int8_t* planes = x + t * x_stride + (2 * b + half) * 128;
+          const std::int8_t* planes = x + t * x_stride + (2 * b + half) * 128 + kAt;
           const __m256i upper = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(planes));
           const __m256i lower = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(planes + 64));
           for (int r = 0; r < R; ++r) {
@@ -68,8 +69,8 @@ inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std:
                        std::int64_t blocks, IntLanes (&sums)[T][R]) {
   __m256i lo[T][R];
   __m256i hi[T][R];
-  nibble_half_dot<R, T>(w, row_bytes, x, x_stride, blocks, lo);
-  nibble_half_dot<R, T>(w + 32, row_bytes, x + 32, x_stride, blocks, hi);
+  nibble_half_dot<0>(w, row_bytes, x, x_stride, blocks, lo);
+  nibble_half_dot<32>(w, row_bytes, x, x_stride, blocks, hi);
   for (int t = 0; t < T; ++t) {
     for (int r = 0; r < R; ++r) sums[t][r] = {lo[t][r], hi[t][r]};
   }
