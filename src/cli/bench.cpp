@@ -121,7 +121,8 @@ int bench_command(const Arguments& arguments) {
   app.add_option("--synthetic", synthetic, "Random weights in this model's shape: 2b4t (bitnet-b1.58-2B-4T)")
       ->check(CLI::Validator(CLI::IsMember({"2b4t"})).description(""))
       ->type_name("SHAPE");
-  const auto add_list = [&](const char* name, std::vector<std::int64_t>& list, const CLI::Range& range, const char* help) {
+  const auto add_list = [&](const char* name, std::vector<std::int64_t>& list, const CLI::Range& range,
+                            const char* help) {
     return app.add_option(name, list, help)
         ->delimiter(',')
         ->allow_extra_args(false)
