@@ -55,6 +55,31 @@ TEST(Generator, GreedyCountsUpAndStopsAtLength) {
   EXPECT_EQ(model.calls, (std::vector<std::vector<std::int32_t>>{{3, 4}, {5}, {6}, {7}}));
 }
 
+// The model may leave out logits that no setting looks at, and only those.
+TEST(Generator, AsksForTheLogitsThatDecide) {
+  const auto kept = [](const InferenceSettings& settings) {
+    CountingModel model(10);
+    const std::int32_t prompt[] = {3, 4};
+    (void)generate(model, prompt, prompt, settings, {});
+    return model.keeps.front();
+  };
+  InferenceSettings s = greedy(1);
+  EXPECT_EQ(kept(s), 1);
+  s.repetition_penalty = 1.2F;
+  EXPECT_EQ(kept(s), 1);
+  s.repetition_penalty = 0.9F;  // raises logits
+  EXPECT_EQ(kept(s), 0);
+  s.repetition_penalty = 1.2F;
+  s.do_sample = true;
+  s.top_k = 7;
+  s.temperature = 0.5F;
+  s.top_p = 0.9F;
+  s.min_p = 0.1F;
+  EXPECT_EQ(kept(s), 7);
+  s.top_k = 0;
+  EXPECT_EQ(kept(s), 0);
+}
+
 TEST(Generator, OnlyFreshTokensAreComputed) {
   CountingModel model(10);
   const std::int32_t prompt[] = {1, 2, 3};

@@ -16,13 +16,10 @@ class LogitsProcessor {
   virtual ~LogitsProcessor() = default;
   /// `ids`: prompt and output so far. `logits`: [vocab]; -inf marks what cannot be chosen.
   virtual void process(std::span<const std::int32_t> ids, std::span<float> logits) = 0;
-  /// For those who compute only the largest logits: whether process() makes the logits of some ids smaller, which it
-  /// appends, and keeps the order of all others. What only drops small logits appends nothing.
-  [[nodiscard]] virtual bool only_lowers(std::span<const std::int32_t> ids, std::vector<std::int32_t>& lowered) const {
-    (void)ids;
-    (void)lowered;
-    return true;
-  }
+  /// For those who compute only the largest logits: true when all that process() does is to make the logits of some
+  /// ids smaller, which it appends, to drop small ones, and to keep the order of the others.
+  [[nodiscard]] virtual bool only_lowers(std::span<const std::int32_t> ids,
+                                         std::vector<std::int32_t>& lowered) const = 0;
 };
 
 /// Keskar et al. 2019 (CTRL): logit < 0: × penalty, else ÷ penalty, once for every id seen.
@@ -41,6 +38,9 @@ class Temperature final : public LogitsProcessor {
  public:
   explicit Temperature(float temperature) : temperature_(temperature) {}
   void process(std::span<const std::int32_t> ids, std::span<float> logits) override;
+  [[nodiscard]] bool only_lowers(std::span<const std::int32_t>, std::vector<std::int32_t>&) const override {
+    return true;
+  }
 
  private:
   float temperature_;
@@ -51,6 +51,9 @@ class TopK final : public LogitsProcessor {
  public:
   explicit TopK(std::int32_t k) : k_(k) {}
   void process(std::span<const std::int32_t> ids, std::span<float> logits) override;
+  [[nodiscard]] bool only_lowers(std::span<const std::int32_t>, std::vector<std::int32_t>&) const override {
+    return true;
+  }
 
  private:
   std::int32_t k_;
@@ -63,6 +66,9 @@ class TopP final : public LogitsProcessor {
  public:
   explicit TopP(float p) : p_(p) {}
   void process(std::span<const std::int32_t> ids, std::span<float> logits) override;
+  [[nodiscard]] bool only_lowers(std::span<const std::int32_t>, std::vector<std::int32_t>&) const override {
+    return true;
+  }
 
  private:
   float p_;
@@ -74,6 +80,9 @@ class MinP final : public LogitsProcessor {
  public:
   explicit MinP(float min_p) : min_p_(min_p) {}
   void process(std::span<const std::int32_t> ids, std::span<float> logits) override;
+  [[nodiscard]] bool only_lowers(std::span<const std::int32_t>, std::vector<std::int32_t>&) const override {
+    return true;
+  }
 
  private:
   float min_p_;
