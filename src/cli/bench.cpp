@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 #include <optional>
 
 #include "base/rng.h"
+#include "base/stopwatch.h"
 #include "cli/bench_report.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -149,11 +149,11 @@ int bench_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   line.require(model.empty() || synthetic.empty(), "MODEL and --synthetic exclude each other");
 
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   const Engine engine = synthetic.empty() ? engine_flags.load(model) : engine_flags.synthetic(shape_2b4t(), 1);
-  const std::chrono::duration<double> load = std::chrono::steady_clock::now() - start;
+  const double load_seconds = watch.seconds();
   fit_plan(plan, line, engine.config(), curve, prompts_given->count() != 0, contexts_given->count() != 0);
-  BenchReport report{engine.info(), load.count(), run_with_progress(engine, plan), {}};
+  BenchReport report{engine.info(), load_seconds, run_with_progress(engine, plan), {}};
   if (sparsity) report.sparsity = measure_sparsity(engine);
   if (json) {
     write_json(to_json(report));

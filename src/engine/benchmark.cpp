@@ -1,21 +1,17 @@
 #include "engine/benchmark.h"
 
 #include <algorithm>
-#include <chrono>
 #include <mutex>
 #include <span>
 
 #include "base/rng.h"
+#include "base/stopwatch.h"
 #include "bitnet/session.h"
 #include "engine/engine_state.h"
 #include "generate/token_chooser.h"
 
 namespace bitnet {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -72,9 +68,9 @@ class Bencher {
     batch.back().wants_logits = true;
     sequence.truncate(0);
     model::KvSequence* const sequences[] = {&sequence};
-    const Clock::time_point start = Clock::now();
+    const Stopwatch watch;
     forward(batch, sequences);
-    return seconds_since(start);
+    return watch.seconds();
   }
 
   void measure_prompts();
@@ -196,9 +192,9 @@ double Bencher::decoding_rate(std::int64_t count) {
     for (std::size_t i = 0; i < batch.size(); ++i) batch[i].id = generate::argmax(logits.subspan(i * width, width));
   };
   step();  // takes the memory that the others use again
-  const Clock::time_point start = Clock::now();
+  const Stopwatch watch;
   for (int token = 1; token < plan_.tokens; ++token) step();
-  return static_cast<double>(count * (plan_.tokens - 1)) / seconds_since(start);
+  return static_cast<double>(count * (plan_.tokens - 1)) / watch.seconds();
 }
 
 void Bencher::measure_peaks() {

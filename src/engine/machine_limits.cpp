@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <cstring>
 
 #include "base/aligned_buffer.h"
 #include "base/cpu_features.h"
+#include "base/stopwatch.h"
 #include "base/thread_pool.h"
 #include "kernels/peak.h"
 
@@ -56,9 +56,9 @@ auto choose_reader() {
 }
 
 double seconds_of(ThreadPool& pool, PartTask task) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   pool.run(task);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return watch.seconds();
 }
 
 double measure_peak(const kernels::PeakLoop& loop, ThreadPool& pool, int repetitions) {

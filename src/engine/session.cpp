@@ -1,22 +1,18 @@
 #include "bitnet/session.h"
 
 #include <algorithm>
-#include <chrono>
 #include <mutex>
 #include <optional>
 #include <utility>
 
 #include "base/fail.h"
+#include "base/stopwatch.h"
 #include "engine/engine_state.h"
 #include "engine/text_stream.h"
 #include "generate/generator.h"
 
 namespace bitnet {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // A caller can stop between two of these, also in a long prompt.
 constexpr std::size_t kPromptChunk = 512;
@@ -40,7 +36,7 @@ class Session::Impl final : public generate::StepModel {
       if (on_text_ != nullptr && *on_text_ && !(*on_text_)({})) fail(ErrorKind::cancelled, "stopped by the caller");
     }
     forward(ids, &needed);
-    if (!first_logits_) first_logits_ = Clock::now();
+    if (!first_logits_) first_logits_ = watch_.seconds();
     return logits_;
   }
 
@@ -76,11 +72,12 @@ class Session::Impl final : public generate::StepModel {
 
   Engine engine_;
   model::KvSequence sequence_;
-  std::vector<std::int32_t> cached_;  // the ids that sequence_ holds
-  std::vector<float> logits_;         // [vocab]
-  const OnText* on_text_ = nullptr;   // of the generation that is running
-  std::int64_t head_rows_ = 0;        // rows of the full head that it has computed
-  std::optional<Clock::time_point> first_logits_;
+  std::vector<std::int32_t> cached_;    // the ids that sequence_ holds
+  std::vector<float> logits_;           // [vocab]
+  const OnText* on_text_ = nullptr;     // of the generation that is running
+  std::int64_t head_rows_ = 0;          // rows of the full head that it has computed
+  Stopwatch watch_;                     // of the generation that is running
+  std::optional<double> first_logits_;  // seconds
 };
 
 Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSettings settings, const OnText& on_text) {
@@ -114,7 +111,7 @@ Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSet
   on_text_ = &on_text;
   first_logits_.reset();
   head_rows_ = 0;
-  const Clock::time_point start = Clock::now();
+  watch_ = {};
   try {
     generate::Outcome outcome = generate::generate(*this, prompt, prompt.subspan(shared), settings, on_token);
     result.ids = std::move(outcome.ids);
@@ -129,8 +126,8 @@ Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSet
     throw;
   }
   if (first_logits_) {
-    result.prompt_seconds = std::chrono::duration<double>(*first_logits_ - start).count();
-    result.generation_seconds = seconds_since(*first_logits_);
+    result.prompt_seconds = *first_logits_;
+    result.generation_seconds = watch_.seconds() - *first_logits_;
   }
   result.head_rows = head_rows_;
   if (stream && !cancelled) emit(stream->finish());

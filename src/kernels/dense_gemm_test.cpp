@@ -3,16 +3,16 @@
 namespace bitnet::kernels {
 namespace {
 
-constexpr DenseType kTypes[] = {DenseType::f32, DenseType::f16, DenseType::bf16};
+constexpr DenseType kDenseTypeList[] = {DenseType::f32, DenseType::f16, DenseType::bf16};
 
-DenseType any_type() { return kTypes[*rc::gen::inRange(0, kDenseTypes)]; }
+DenseType any_dense_type() { return kDenseTypeList[*rc::gen::inRange(0, kDenseTypes)]; }
 
 class DenseGemm : public TableTest {};
 BITNET_FOR_EACH_TABLE(DenseGemm);
 
 TEST(ScalarDenseGemm, IsTheProduct) {
   EXPECT_TRUE(rc::check("scalar = naive", [] {
-    const DenseType type = any_type();
+    const DenseType type = any_dense_type();
     const std::int64_t rows = any_size(4, 2);
     const std::int64_t in = any_size(16, 5);
     const std::int64_t tokens = any_size(4, 1);
@@ -38,7 +38,7 @@ TEST(ScalarDenseGemm, IsTheProduct) {
 
 TEST_P(DenseGemm, EqualsScalar) {
   EXPECT_TRUE(rc::check("table = scalar", [] {
-    const auto type = index(any_type());
+    const auto type = index(any_dense_type());
     const std::int64_t rows = any_size(8, 2);
     const std::int64_t in = any_size(16, 5);
     const std::int64_t tokens = any_size(4, 2);
@@ -47,7 +47,7 @@ TEST_P(DenseGemm, EqualsScalar) {
     const auto end = *rc::gen::inRange<std::int64_t>(begin, rows + 1);
     const std::int64_t y_stride = end - begin + *rc::gen::inRange<std::int64_t>(0, 9);
     const Values kind = any_values();
-    const auto w = as_dense(kTypes[type], random_floats(any_seed(), rows * in, kind));
+    const auto w = as_dense(kDenseTypeList[type], random_floats(any_seed(), rows * in, kind));
     const auto x = random_floats(any_seed(), tokens * x_stride, kind);
     Guarded<float> expected(tokens * y_stride);
     Guarded<float> y(tokens * y_stride);
@@ -88,9 +88,9 @@ TEST_P(DenseGemm, ToFloatKeepsEveryValueOfTheType) {
 
 TEST_P(DenseGemm, ToFloatEqualsScalar) {
   EXPECT_TRUE(rc::check("table = scalar", [] {
-    const auto type = index(any_type());
+    const auto type = index(any_dense_type());
     const std::int64_t n = any_size(16);
-    const auto row = as_dense(kTypes[type], random_floats(any_seed(), n, any_values()));
+    const auto row = as_dense(kDenseTypeList[type], random_floats(any_seed(), n, any_values()));
     Guarded<float> expected(n);
     Guarded<float> y(n);
     kScalarTable.to_float[type](row.data(), n, expected.data());

@@ -107,7 +107,7 @@ class Lowercase final : public Normalizer {
   }
 };
 
-class ByteLevel final : public Normalizer {
+class ByteLevelNormalizer final : public Normalizer {
  public:
   void apply(AlignedText& text) const override {
     AlignedText result;
@@ -118,9 +118,9 @@ class ByteLevel final : public Normalizer {
   }
 };
 
-class Sequence final : public Normalizer {
+class NormalizerSequence final : public Normalizer {
  public:
-  explicit Sequence(const Field& field) {
+  explicit NormalizerSequence(const Field& field) {
     for (const Field& element : field["normalizers"].elements()) steps_.push_back(make_normalizer(element));
   }
   void apply(AlignedText& text) const override {
@@ -136,7 +136,7 @@ class Sequence final : public Normalizer {
 std::unique_ptr<const Normalizer> make_normalizer(const Field& field) {
   if (field.absent()) return nullptr;
   const std::string_view type = field["type"].string();
-  if (type == "Sequence") return std::make_unique<Sequence>(field);
+  if (type == "Sequence") return std::make_unique<NormalizerSequence>(field);
   if (type == "NFC") return std::make_unique<UnicodeForm>(NormalizationForm::nfc);
   if (type == "NFD") return std::make_unique<UnicodeForm>(NormalizationForm::nfd);
   if (type == "NFKC") return std::make_unique<UnicodeForm>(NormalizationForm::nfkc);
@@ -145,7 +145,7 @@ std::unique_ptr<const Normalizer> make_normalizer(const Field& field) {
   if (type == "Replace") return std::make_unique<Replace>(field);
   if (type == "Strip") return std::make_unique<Strip>(field);
   if (type == "Lowercase") return std::make_unique<Lowercase>();
-  if (type == "ByteLevel") return std::make_unique<ByteLevel>();
+  if (type == "ByteLevel") return std::make_unique<ByteLevelNormalizer>();
   fail(ErrorKind::unsupported,
        "{}: the normalizer \"{}\" is not supported; supported are Sequence, NFC, NFD, NFKC, NFKD, Prepend, Replace, "
        "Strip, Lowercase and ByteLevel",

@@ -16,9 +16,9 @@ namespace {
 using Sequences = std::vector<std::vector<PlacedToken>>;
 
 /// Leaves the spaces of a token out of its offsets.
-class ByteLevel final : public PostProcessor {
+class ByteLevelPostProcessor final : public PostProcessor {
  public:
-  explicit ByteLevel(const Field& field)
+  explicit ByteLevelPostProcessor(const Field& field)
       : add_prefix_space_(field["add_prefix_space"].boolean()), trim_(field["trim_offsets"].boolean()) {}
 
   void apply(Sequences& sequences, bool) const override {
@@ -105,9 +105,9 @@ class Template final : public PostProcessor {
   std::vector<Part> parts_;
 };
 
-class Sequence final : public PostProcessor {
+class PostProcessorSequence final : public PostProcessor {
  public:
-  explicit Sequence(const Field& field) {
+  explicit PostProcessorSequence(const Field& field) {
     bool has_template = false;
     for (const Field& element : field["processors"].elements()) {
       const bool is_template = element["type"].string() != "ByteLevel";
@@ -132,9 +132,9 @@ class Sequence final : public PostProcessor {
 std::unique_ptr<const PostProcessor> make_post_processor(const Field& field) {
   if (field.absent()) return nullptr;
   const std::string_view type = field["type"].string();
-  if (type == "ByteLevel") return std::make_unique<ByteLevel>(field);
+  if (type == "ByteLevel") return std::make_unique<ByteLevelPostProcessor>(field);
   if (type == "TemplateProcessing") return std::make_unique<Template>(field);
-  if (type == "Sequence") return std::make_unique<Sequence>(field);
+  if (type == "Sequence") return std::make_unique<PostProcessorSequence>(field);
   fail(ErrorKind::unsupported,
        "{}: the post-processor \"{}\" is not supported; supported are ByteLevel, TemplateProcessing and Sequence",
        field.path(), type);

@@ -53,9 +53,9 @@ void rewrite_pieces(PieceList& list, AppendPiece append_piece) {
   list.text = std::move(text);
 }
 
-class ByteLevel final : public PreTokenizer {
+class ByteLevelPreTokenizer final : public PreTokenizer {
  public:
-  explicit ByteLevel(const Field& field) : add_prefix_space_(field["add_prefix_space"].boolean()) {
+  explicit ByteLevelPreTokenizer(const Field& field) : add_prefix_space_(field["add_prefix_space"].boolean()) {
     if (field["use_regex"].boolean_or(true)) regex_.emplace(kGpt2Pattern, field.path());
   }
 
@@ -139,9 +139,9 @@ class Split final : public PreTokenizer {
   bool invert_;
 };
 
-class Sequence final : public PreTokenizer {
+class PreTokenizerSequence final : public PreTokenizer {
  public:
-  explicit Sequence(const Field& field) {
+  explicit PreTokenizerSequence(const Field& field) {
     for (const Field& element : field["pretokenizers"].elements()) steps_.push_back(make_pre_tokenizer(element));
   }
   void apply(PieceList& list) const override {
@@ -173,8 +173,8 @@ FindAll characters(bool (*wanted)(char32_t) noexcept) {
 std::unique_ptr<const PreTokenizer> make_pre_tokenizer(const Field& field) {
   if (field.absent()) return nullptr;
   const std::string_view type = field["type"].string();
-  if (type == "Sequence") return std::make_unique<Sequence>(field);
-  if (type == "ByteLevel") return std::make_unique<ByteLevel>(field);
+  if (type == "Sequence") return std::make_unique<PreTokenizerSequence>(field);
+  if (type == "ByteLevel") return std::make_unique<ByteLevelPreTokenizer>(field);
   if (type == "Metaspace") return std::make_unique<Metaspace>(field);
   if (type == "Split") {
     return std::make_unique<Split>(

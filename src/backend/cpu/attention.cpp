@@ -47,7 +47,7 @@ int type_index(const KvShape& shape) {
 }
 
 /// One call of attention(). An item is one token and one group of query heads that share a key/value head.
-struct Call {
+struct AttentionCall {
   const kernels::KernelTable& table;
   const KvLayout layout;
   const KvShape& shape;
@@ -114,10 +114,10 @@ float* grown(std::vector<float>& memory, std::int64_t size) {
 }
 
 /// Many items: a thread computes whole ones.
-void attend_by_item(const Call& call, ThreadPool& pool, std::span<std::vector<float>> memory) {
+void attend_by_item(const AttentionCall& call, ThreadPool& pool, std::span<std::vector<float>> memory) {
   pool.share(call.items(), 1, [&](int part, PartRange piece) {
     for (std::int64_t i = piece.begin; i < piece.end; ++i) {
-      const Call::Item item = call.item(i);
+      const AttentionCall::Item item = call.item(i);
       float* scores = grown(memory[static_cast<std::size_t>(part)], call.heads * item.stride());
       for (std::int64_t b = 0; b < item.blocks(); ++b) call.scores_of_block(item, b, scores);
       for (std::int64_t h = 0; h < call.heads; ++h) call.softmax_of_head(item, h, scores);
@@ -128,7 +128,7 @@ void attend_by_item(const Call& call, ThreadPool& pool, std::span<std::vector<fl
 
 /// Few items: all threads share each, first the blocks of keys, then the heads, then the dimensions of the values.
 /// Every number is still computed whole by one thread, in the same order of operations.
-void attend_together(const Call& call, ThreadPool& pool, std::vector<float>& memory) {
+void attend_together(const AttentionCall& call, ThreadPool& pool, std::vector<float>& memory) {
   std::vector<std::int64_t> first_block{0};  // of each item among all
   for (std::int64_t i = 0; i < call.items(); ++i) first_block.push_back(first_block.back() + call.item(i).blocks());
   float* scores = grown(memory, first_block.back() * kKvBlockTokens * call.heads);
@@ -138,7 +138,7 @@ void attend_together(const Call& call, ThreadPool& pool, std::vector<float>& mem
   pool.share(first_block.back(), 1, [&](int, PartRange range) {
     for (std::int64_t i = 0; i < call.items(); ++i) {
       const std::int64_t first = first_block[static_cast<std::size_t>(i)];
-      const Call::Item item = call.item(i);
+      const AttentionCall::Item item = call.item(i);
       for (std::int64_t b = std::max(range.begin, first); b < std::min(range.end, first + item.blocks()); ++b) {
         call.scores_of_block(item, b - first, scores_of(i));
       }
@@ -210,7 +210,7 @@ void CpuBackend::store_kv(const KvShape& shape, std::int64_t layer, MatrixView<c
 void CpuBackend::attention(const KvShape& shape, std::int64_t layer, MatrixView<const float> q, float scale,
                            std::span<const KvCursor> tokens, MatrixView<float> out, MatrixView<float> probabilities) {
   const std::int64_t heads = q.cols / shape.head_dim / shape.kv_heads;
-  const Call call{table_, KvLayout(shape), shape, layer, heads, q, scale, tokens, out, probabilities};
+  const AttentionCall call{table_, KvLayout(shape), shape, layer, heads, q, scale, tokens, out, probabilities};
   scores_.resize(static_cast<std::size_t>(pool_.size()));
   std::int64_t keys = 0;
   for (const KvCursor& token : tokens) keys = std::max(keys, token.position + 1);

@@ -41,14 +41,14 @@ void scale_grouped_row(const std::int32_t* sums, std::int64_t sums_per_row, std:
   }
 }
 
-struct Call {
+struct BitLinearCall {
   const kernels::KernelTable& table;
   const kernels::Int8Rows& x;
   const float* s_x;  // [x.count]
 };
 
 /// Rows [begin, end) of one matrix for all tokens.
-void multiply_rows(const Call& call, const CpuTernary& w, PartRange rows, std::vector<std::int32_t>& scratch,
+void multiply_rows(const BitLinearCall& call, const CpuTernary& w, PartRange rows, std::vector<std::int32_t>& scratch,
                    const MatrixView<float>& out) {
   const WeightScales& scales = w.weight_scales;
   const std::int64_t tokens = call.x.count;
@@ -104,7 +104,7 @@ void CpuBackend::bit_linear(MatrixView<const float> x, std::span<const TernaryWe
   assert(weights.size() == out.size());
   if (x.rows == 0) return;
   const kernels::Int8Rows rows = quantize(x);
-  const Call call{table_, rows, quantized_.scales.data()};
+  const BitLinearCall call{table_, rows, quantized_.scales.data()};
   sums_.resize(static_cast<std::size_t>(pool_.size()));
   std::deque<SharedRange> rows_left;
   for (const TernaryWeights* w : weights) rows_left.emplace_back(w->out(), pool_.size(), kRowGrain);

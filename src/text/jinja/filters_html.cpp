@@ -177,7 +177,7 @@ Value filter_tojson(Machine& m, const Value& subject, Arguments& a) {
   return to_json(m, subject, layout);
 }
 
-constexpr Named<Filter> kFilters[] = {
+constexpr Named<Filter> kHtmlFilters[] = {
     {"e", filter_escape},
     {"escape", filter_escape},
     {"forceescape", filter_forceescape},
@@ -190,6 +190,6 @@ constexpr Named<Filter> kFilters[] = {
 
 }  // namespace
 
-std::span<const Named<Filter>> html_filters() { return kFilters; }
+std::span<const Named<Filter>> html_filters() { return kHtmlFilters; }
 
 }  // namespace bitnet::jinja

@@ -168,7 +168,7 @@ Value filter_slice(Machine& m, const Value& subject, Arguments& a) {
                         });
 }
 
-constexpr Named<Filter> kFilters[] = {
+constexpr Named<Filter> kSelectionFilters[] = {
     {"batch", filter_batch},
     {"items", filter_items},
     {"map", filter_map},
@@ -182,6 +182,6 @@ constexpr Named<Filter> kFilters[] = {
 
 }  // namespace
 
-std::span<const Named<Filter>> selection_filters() { return kFilters; }
+std::span<const Named<Filter>> selection_filters() { return kSelectionFilters; }
 
 }  // namespace bitnet::jinja

@@ -197,7 +197,7 @@ Value filter_groupby(Machine& m, const Value& subject, Arguments& a) {
   return out.finish();
 }
 
-constexpr Named<Filter> kFilters[] = {
+constexpr Named<Filter> kSequenceFilters[] = {
     {"count", filter_length},      {"dictsort", filter_dictsort},
     {"first", filter_first},       {"groupby", filter_groupby},
     {"join", filter_join},         {"last", filter_last},
@@ -209,6 +209,6 @@ constexpr Named<Filter> kFilters[] = {
 
 }  // namespace
 
-std::span<const Named<Filter>> sequence_filters() { return kFilters; }
+std::span<const Named<Filter>> sequence_filters() { return kSequenceFilters; }
 
 }  // namespace bitnet::jinja

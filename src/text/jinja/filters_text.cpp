@@ -183,7 +183,7 @@ Value filter_filesizeformat(Machine& m, const Value& subject, Arguments& a) {
   return m.text(fmt::format("{:.1f} {}B", bytes / unit, prefix));
 }
 
-constexpr Named<Filter> kFilters[] = {
+constexpr Named<Filter> kTextFilters[] = {
     {"capitalize", converted<capitalized>},
     {"center", filter_center},
     {"filesizeformat", filter_filesizeformat},
@@ -202,6 +202,6 @@ constexpr Named<Filter> kFilters[] = {
 
 }  // namespace
 
-std::span<const Named<Filter>> text_filters() { return kFilters; }
+std::span<const Named<Filter>> text_filters() { return kTextFilters; }
 
 }  // namespace bitnet::jinja

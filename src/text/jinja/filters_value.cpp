@@ -152,13 +152,13 @@ Value filter_round(Machine& m, const Value& subject, Arguments& a) {
   return (method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / unit;
 }
 
-constexpr Named<Filter> kFilters[] = {
+constexpr Named<Filter> kValueFilters[] = {
     {"abs", filter_abs},     {"attr", filter_attr}, {"d", filter_default},   {"default", filter_default},
     {"float", filter_float}, {"int", filter_int},   {"round", filter_round},
 };
 
 }  // namespace
 
-std::span<const Named<Filter>> value_filters() { return kFilters; }
+std::span<const Named<Filter>> value_filters() { return kValueFilters; }
 
 }  // namespace bitnet::jinja
