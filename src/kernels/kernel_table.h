@@ -40,9 +40,9 @@ struct NibbleMatrix {
   std::int64_t blocks;          ///< 128-weight blocks in a row
 };
 
-/// A few tokens' inputs as pack::split_input writes them.
-struct SplitRows {
-  const std::int8_t* planes;      ///< [count, blocks * 256]
+/// A few tokens' inputs as pack::quantize_nibble_input writes them.
+struct NibbleInputs {
+  const std::int8_t* q;           ///< [count, blocks * 128]
   const std::int32_t* lane_sums;  ///< [count, 16]
   const float* scales;            ///< [count]
   std::int64_t count;
@@ -133,7 +133,7 @@ struct KernelTable {
   /// The same product with four-bit copies of the rows, near enough to choose rows by:
   /// y[t * y_stride + (r - row_begin)] = fold over lanes l of (float(2 · S - 15 · lane_sums[t, l]) · scales[r, l])
   /// · x.scales[t], with S = Σ code · q over the lane's weights, an exact integer. blocks * 128 ≤ 32768.
-  void (*nibble_scores)(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const SplitRows& x,
+  void (*nibble_scores)(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x,
                         float* y, std::int64_t y_stride);
   /// y[i] = float(row[i]): an embedding row.
   void (*to_float[kDenseTypes])(const void* row, std::int64_t n, float* y);

@@ -11,7 +11,7 @@ namespace bitnet::pack {
 namespace {
 
 constexpr int kLanes = kNibbleScales;
-constexpr float kLargest = 32639.0F;  // 127 · 256 + 127: both bytes stay within -128..127
+constexpr float kLargest = 127.0F;
 // Adding and taking away 1.5 · 2^23 rounds a float of less than 2^22 to an integer, half to even.
 constexpr float kRound = 12582912.0F;
 
@@ -32,9 +32,12 @@ double sum(const float (&lane)[kLanes]) {
   return total;
 }
 
+/// The next float but one above: what doubles have rounded is covered too.
+float round_up(double v) { return static_cast<float>(v) * (1 + 0x1p-22F); }
+
 }  // namespace
 
-float quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales) {
+NibbleBound quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales) {
   float most[kLanes] = {};
   for_vectors(row, n, [&](const float* v, std::int64_t) {
     for (int l = 0; l < kLanes; ++l) most[l] = std::max(most[l], std::fabs(v[l]));
@@ -67,40 +70,44 @@ float quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes,
     for (int l = 0; l < kLanes; ++l) words[l] |= code[l] << shift;
     std::memcpy(block, words, sizeof words);
   });
-  const double error = std::sqrt(sum(errors));
-  const double norm = std::sqrt(sum(squares)) + error;
+  // Squares of less than 2^-126 are lost; the factors cover the sums of this function.
   const auto length = static_cast<double>(n);
-  // Each input is off by at most half a step (and a rounding) of max|x| / 32639, and max|x| ≤ |x|₂. The sums of the
-  // head round once for each sixteenth element and in the fold (|w|·|x| bounds their size, Cauchy-Schwarz); the copy's
-  // once for each lane, in the fold, and where the bound itself is computed. The last factor covers the sums of this
-  // function.
-  const double input = std::sqrt(length) * 0.51 / static_cast<double>(kLargest);
-  const double rounding = (length / kLanes + 64) * 0x1p-24;
-  // Squares of less than 2^-126 are lost.
-  const double bound = (error + norm * (input + rounding)) * 1.0001 + std::sqrt(length) * 0x1p-62;
-  return bound < static_cast<double>(std::numeric_limits<float>::max()) ? static_cast<float>(bound)
-                                                                        : std::numeric_limits<float>::infinity();
+  const double lost = std::sqrt(length) * 0x1p-62;
+  const double error = std::sqrt(sum(errors)) * 1.0001 + lost;
+  const double norm = (std::sqrt(sum(squares)) + error) * 1.0001 + lost;
+  // The sums of the head round once for each sixteenth element and in the fold (|w| · |x| bounds their size,
+  // Cauchy-Schwarz); the copy's once for each lane, in the fold, and where the bound itself is computed. The copy's
+  // input is no longer than |x| + its error, which is below |x| · (1 + √n / 127).
+  const double rounding = norm * (length / kLanes + 64 + std::sqrt(length)) * 0x1p-24;
+  const double bound = error + rounding;
+  const auto largest = static_cast<double>(std::numeric_limits<float>::max());
+  if (!(bound < largest && norm < largest)) return {std::numeric_limits<float>::infinity(), 0.0F};
+  return {round_up(bound), round_up(norm)};
 }
 
-float split_input(const float* x, std::int64_t n, std::int8_t* planes, std::int32_t* lane_sums) {
+NibbleInput quantize_nibble_input(const float* x, std::int64_t n, std::int8_t* q, std::int32_t* lane_sums) {
   float most = 0.0F;
   for (std::int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(x[i]));
-  std::fill_n(planes, nibble_blocks(n) * 4 * kNibbleBlockBytes, std::int8_t{0});
+  std::fill_n(q, nibble_blocks(n) * kNibbleBlockWeights, std::int8_t{0});
   std::fill_n(lane_sums, kLanes, 0);
+  if (most < 0x1p-60F) return {0.0F, 0.0F, 0.0F};
   const float inverse = kLargest / most;
-  if (!std::isfinite(inverse)) return 0.0F;
+  const float scale = most / kLargest;
+  double squares = 0.0;
+  double errors = 0.0;
   for_vectors(x, n, [&](const float* v, std::int64_t i) {
-    std::int8_t* high = planes + i / 64 * 2 * kNibbleBlockBytes + i / kLanes % 4;
+    std::int8_t* to = q + i / 64 * 64 + i / kLanes % 4;
     for (int l = 0; l < kLanes; ++l) {
-      const float at = std::clamp(v[l] * inverse, -kLargest, kLargest);
-      const auto q = static_cast<std::int32_t>((at + kRound) - kRound);
-      const std::int32_t upper = (q + 128) >> 8;
-      high[4 * l] = static_cast<std::int8_t>(upper);
-      high[4 * l + kNibbleBlockBytes] = static_cast<std::int8_t>(q - 256 * upper);
-      lane_sums[l] += q;
+      const float rounded = (std::clamp(v[l] * inverse, -kLargest, kLargest) + kRound) - kRound;
+      to[4 * l] = static_cast<std::int8_t>(rounded);
+      lane_sums[l] += static_cast<std::int32_t>(rounded);
+      const double value = static_cast<double>(v[l]);
+      const double error = value - static_cast<double>(rounded) * static_cast<double>(scale);
+      squares += value * value;
+      errors += error * error;
     }
   });
-  return most / kLargest;
+  return {scale, round_up(std::sqrt(squares)), round_up(std::sqrt(errors))};
 }
 
 }  // namespace bitnet::pack

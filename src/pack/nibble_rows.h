@@ -21,16 +21,28 @@ inline constexpr std::int64_t kNibbleLongestRow = 32768;
   return (n + kNibbleBlockWeights - 1) / kNibbleBlockWeights;
 }
 
-/// Writes nibble_blocks(n) * 64 codes and 16 scales (IEEE half precision) of one row. Returns e such that for every
-/// finite x[n], whether the scores are computed as kernel_table.h says (nibble_scores, of split_input(x)) or exactly,
-///   |score of the copy - dense_gemm of the row| ≤ e · |x|₂,
-/// rounding on both sides included. Infinity when the row is not finite or has no such bound.
-[[nodiscard]] float quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales);
+/// How far a copied row can lead. For every finite x[n] and its quantize_nibble_input(), whether scores are computed as
+/// kernel_table.h says (nibble_scores) or exactly, rounding on both sides included,
+///   |score of the copy - dense_gemm of the row| ≤ error · input.norm + norm · input.error.
+struct NibbleBound {
+  float error;  ///< ≥ |row - copy|₂; infinity when the row is not finite or too large
+  float norm;   ///< ≥ |copy|₂
+};
 
-/// x as 16-bit integers, q = round(x · 32639 / max|x|), each cut into two signed bytes, q = 256 · high + low.
-/// planes: nibble_blocks(n) * 256 bytes; for each block the high and then the low bytes of its first 64 weights, then
-/// of its last 64, in the order of the codes. lane_sums[l] = Σ q over i % 16 = l. Returns max|x| / 32639; 0 when x is
-/// zero or too small for that, and then no bound holds. x must be finite.
-[[nodiscard]] float split_input(const float* x, std::int64_t n, std::int8_t* planes, std::int32_t* lane_sums);
+/// Writes nibble_blocks(n) * 64 codes and 16 scales (IEEE half precision) of one row.
+[[nodiscard]] NibbleBound quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes,
+                                              std::uint16_t* scales);
+
+/// An input as int8: x ≈ q · scale.
+struct NibbleInput {
+  float scale;  ///< max|x| / 127; 0 when x is zero or too small for that, and then no bound holds
+  float norm;   ///< ≥ |x|₂
+  float error;  ///< ≥ |x - q · scale|₂
+};
+
+/// q: nibble_blocks(n) * 128 bytes, byte 64 · half + j of a block is the input of byte j's lower (half 0) or upper
+/// bits. lane_sums[l] = Σ q over i % 16 = l. x must be finite.
+[[nodiscard]] NibbleInput quantize_nibble_input(const float* x, std::int64_t n, std::int8_t* q,
+                                                std::int32_t* lane_sums);
 
 }  // namespace bitnet::pack

@@ -62,19 +62,20 @@ class CpuBackend final : public Backend {
   kernels::Int8Rows quantize(MatrixView<const float> x);
 
   /// Inputs of the current linear_top call.
-  struct Split {
-    AlignedBuffer planes;                 // int8 [tokens, blocks * 256]
+  struct NibbleBatch {
+    AlignedBuffer q;                      // int8 [tokens, blocks * 128]
     std::vector<std::int32_t> lane_sums;  // [tokens, 16]
     std::vector<float> scales;            // [tokens]
-    std::vector<float> norms;             // [tokens], |x|, rounded up
+    std::vector<float> norms;             // [tokens], pack::NibbleInput
+    std::vector<float> errors;            // [tokens]
   };
-  /// Fills split_; false when a row of x or what is wanted of it needs the whole of `rows` rows.
-  bool split(MatrixView<const float> x, std::span<const TopRows> wanted, std::int64_t rows);
+  /// Fills nibble_batch_; false when a row of x or what is wanted of it needs the whole of `rows` rows.
+  bool quantize_for_top(MatrixView<const float> x, std::span<const TopRows> wanted, std::int64_t rows);
 
   const kernels::KernelTable& table_;
   ThreadPool& pool_;
   Quantized quantized_;
-  Split split_;
+  NibbleBatch nibble_batch_;
   std::vector<std::vector<std::int32_t>> sums_;  // scratch of each thread
   std::vector<std::vector<float>> scores_;       // scratch of each thread
 };

@@ -41,7 +41,8 @@ struct CpuNibbleCopy {
   CpuNibbleCopy(std::int64_t rows, std::int64_t cols)
       : codes(static_cast<std::size_t>(rows * pack::nibble_blocks(cols) * pack::kNibbleBlockBytes)),
         scales(static_cast<std::size_t>(rows * pack::kNibbleScales)),
-        bounds(static_cast<std::size_t>(rows)),
+        errors(static_cast<std::size_t>(rows)),
+        norms(static_cast<std::size_t>(rows)),
         blocks(pack::nibble_blocks(cols)) {}
   [[nodiscard]] std::uint8_t* codes_of(std::int64_t row) const {
     return codes.as<std::uint8_t>() + row * blocks * pack::kNibbleBlockBytes;
@@ -49,12 +50,13 @@ struct CpuNibbleCopy {
   [[nodiscard]] std::uint16_t* scales_of(std::int64_t row) { return scales.data() + row * pack::kNibbleScales; }
   [[nodiscard]] kernels::NibbleMatrix matrix() const { return {codes_of(0), scales.data(), blocks}; }
   [[nodiscard]] std::int64_t bytes() const {
-    return static_cast<std::int64_t>(codes.size() + scales.size() * 2 + bounds.size() * 4);
+    return static_cast<std::int64_t>(codes.size() + scales.size() * 2 + errors.size() * 8);
   }
 
   AlignedBuffer codes;
   std::vector<std::uint16_t> scales;
-  std::vector<float> bounds;
+  std::vector<float> errors;  // pack::NibbleBound of each row
+  std::vector<float> norms;
   std::int64_t blocks;
 };
 

@@ -27,12 +27,26 @@ struct Scored {
   bool operator<(const Scored& other) const { return score > other.score; }  // a heap's front is the worst
 };
 
+/// Whether test(r) holds for one of `count` rows. Without a branch for each, so that a compiler can use vectors.
+template <typename Test>
+inline bool any_row(std::int64_t count, const Test& test) {
+  int found = 0;
+  for (std::int64_t r = 0; r < count; ++r) found |= test(r) ? 1 : 0;
+  return found != 0;
+}
+
 /// Adds rows of scores[first..end) that TopRows counts to the `keep` best so far.
 void pick_best(const float* scores, PartRange rows, const TopRows& wanted, std::vector<Scored>& best) {
   const auto keep = static_cast<std::size_t>(wanted.keep);
   float worst = best.size() == keep ? best.front().score : kNever;
   for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-    if (best.size() == keep && !(scores[r] > worst)) continue;
+    if (best.size() == keep) {
+      while (rows.end - r >= kRowsTogether && !any_row(kRowsTogether, [&](auto i) { return scores[r + i] > worst; })) {
+        r += kRowsTogether;
+      }
+      if (r == rows.end) break;
+      if (!(scores[r] > worst)) continue;
+    }
     const auto row = static_cast<std::int32_t>(r);
     if (std::binary_search(wanted.lowered.begin(), wanted.lowered.end(), row)) continue;
     if (best.size() == keep) {
@@ -61,20 +75,32 @@ float smallest_of_best(std::span<std::vector<Scored>> parts, std::int64_t keep, 
   return least - std::fabs(least) * 0x1p-21F;
 }
 
-/// scores[r] of a row that could be among the best becomes its real output, the others' -inf. Returns how many rows
-/// were computed. Where several neighbours are wanted, all of them are: they stream from memory together.
+/// What decides whether a row could be among the best of one token.
+struct Candidates {
+  const CpuNibbleCopy& copy;
+  float norm;  // pack::NibbleInput of the token
+  float error;
+  float least;
+  /// True for NaN: such a row is computed.
+  [[nodiscard]] bool include(std::int64_t r, float score) const {
+    const auto i = static_cast<std::size_t>(r);
+    return !(score + (copy.errors[i] * norm + copy.norms[i] * error) < least);
+  }
+};
+
+/// scores[r] of a candidate becomes its real output, the others' -inf. Returns how many rows were computed. Where
+/// several neighbours are wanted, all of them are: they stream from memory together.
 template <typename Exact>
-std::int64_t compute_candidates(const CpuNibbleCopy& copy, PartRange rows, float least, float norm, float* scores,
-                                const Exact& exact) {
+std::int64_t compute_candidates(const Candidates& candidates, PartRange rows, float* scores, const Exact& exact) {
   std::int64_t computed = 0;
   for (std::int64_t begin = rows.begin; begin < rows.end; begin += kRowsTogether) {
     const std::int64_t end = std::min(begin + kRowsTogether, rows.end);
     std::int64_t wanted[kRowsTogether];
     std::int64_t count = 0;
-    for (std::int64_t r = begin; r < end; ++r) {
-      // False for NaN: such a row is computed.
-      const bool too_small = scores[r] + copy.bounds[static_cast<std::size_t>(r)] * norm < least;
-      if (!too_small) wanted[count++] = r;
+    if (any_row(end - begin, [&](auto i) { return candidates.include(begin + i, scores[begin + i]); })) {
+      for (std::int64_t r = begin; r < end; ++r) {
+        if (candidates.include(r, scores[r])) wanted[count++] = r;
+      }
     }
     std::array<float, kRowsTogether> real;
     if (count > kRowsTogether / 4) {
@@ -103,33 +129,35 @@ void CpuBackend::prepare_top(DenseWeights& weights) {
     std::vector<float> row(static_cast<std::size_t>(dense.cols()));
     for (std::int64_t r = rows.begin; r < rows.end; ++r) {
       to_float(dense.row(r), dense.cols(), row.data());
-      copy->bounds[static_cast<std::size_t>(r)] =
+      const pack::NibbleBound bound =
           pack::quantize_nibble_row(row.data(), dense.cols(), copy->codes_of(r), copy->scales_of(r));
+      copy->errors[static_cast<std::size_t>(r)] = bound.error;
+      copy->norms[static_cast<std::size_t>(r)] = bound.norm;
     }
   });
   dense.copy = std::move(copy);
 }
 
-bool CpuBackend::split(MatrixView<const float> x, std::span<const TopRows> wanted, std::int64_t rows) {
-  const std::int64_t row_bytes = pack::nibble_blocks(x.cols) * 4 * pack::kNibbleBlockBytes;
-  if (const auto bytes = static_cast<std::size_t>(x.rows * row_bytes); split_.planes.size() < bytes) {
-    split_.planes = AlignedBuffer(bytes);
+bool CpuBackend::quantize_for_top(MatrixView<const float> x, std::span<const TopRows> wanted, std::int64_t rows) {
+  NibbleBatch& batch = nibble_batch_;
+  const std::int64_t row_bytes = pack::nibble_blocks(x.cols) * pack::kNibbleBlockWeights;
+  const auto count = static_cast<std::size_t>(x.rows);
+  if (const auto bytes = static_cast<std::size_t>(x.rows * row_bytes); batch.q.size() < bytes) {
+    batch.q = AlignedBuffer(bytes);
   }
-  split_.lane_sums.resize(static_cast<std::size_t>(x.rows * pack::kNibbleScales));
-  split_.scales.resize(static_cast<std::size_t>(x.rows));
-  split_.norms.resize(static_cast<std::size_t>(x.rows));
+  batch.lane_sums.resize(count * pack::kNibbleScales);
+  for (std::vector<float>* values : {&batch.scales, &batch.norms, &batch.errors}) values->resize(count);
   for (std::int64_t t = 0; t < x.rows; ++t) {
     const auto i = static_cast<std::size_t>(t);
     // Where most rows are wanted, reading the copy first only costs time.
     if (wanted[i].keep == 0 || wanted[i].keep > rows / 8) return false;
-    double squares = 0.0;
-    for (std::int64_t k = 0; k < x.cols; ++k)
-      squares += static_cast<double>(x.row(t)[k]) * static_cast<double>(x.row(t)[k]);
-    if (!std::isfinite(squares)) return false;
-    split_.norms[i] = static_cast<float>(std::sqrt(squares) * (1 + 0x1p-23));
-    split_.scales[i] = pack::split_input(x.row(t), x.cols, split_.planes.as<std::int8_t>() + t * row_bytes,
-                                         split_.lane_sums.data() + t * pack::kNibbleScales);
-    if (split_.scales[i] == 0.0F) return false;
+    if (!std::all_of(x.row(t), x.row(t) + x.cols, [](float v) { return std::isfinite(v); })) return false;
+    const pack::NibbleInput input = pack::quantize_nibble_input(
+        x.row(t), x.cols, batch.q.as<std::int8_t>() + t * row_bytes, batch.lane_sums.data() + t * pack::kNibbleScales);
+    if (input.scale == 0.0F || !std::isfinite(input.norm)) return false;
+    batch.scales[i] = input.scale;
+    batch.norms[i] = input.norm;
+    batch.errors[i] = input.error;
   }
   return true;
 }
@@ -138,13 +166,13 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
                                     std::span<const TopRows> wanted, MatrixView<float> out) {
   assert(wanted.size() == static_cast<std::size_t>(x.rows));
   const auto& dense = static_cast<const CpuDense&>(weights);
-  if (!dense.copy || !split(x, wanted, dense.rows())) {
+  if (!dense.copy || !quantize_for_top(x, wanted, dense.rows())) {
     linear(x, weights, {}, out);
     return x.rows * dense.rows();
   }
   const CpuNibbleCopy& copy = *dense.copy;
-  const kernels::SplitRows inputs{split_.planes.as<std::int8_t>(), split_.lane_sums.data(), split_.scales.data(),
-                                  x.rows};
+  const NibbleBatch& batch = nibble_batch_;
+  const kernels::NibbleInputs inputs{batch.q.as<std::int8_t>(), batch.lane_sums.data(), batch.scales.data(), x.rows};
   const auto parts_count = static_cast<std::size_t>(pool_.size());
   std::vector<std::vector<Scored>> best(static_cast<std::size_t>(x.rows) * parts_count);
   pool_.share(dense.rows(), kRowsTogether, [&](int part, PartRange rows) {
@@ -169,7 +197,7 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
     for (std::int64_t t = 0; t < x.rows; ++t) {
       const auto i = static_cast<std::size_t>(t);
       computed[static_cast<std::size_t>(part)] +=
-          compute_candidates(copy, rows, least[i], split_.norms[i], out.row(t),
+          compute_candidates({copy, batch.norms[i], batch.errors[i], least[i]}, rows, out.row(t),
                              [&](std::int64_t row, std::int64_t end, float* y) { exact(t, row, end, y); });
     }
   });

@@ -9,7 +9,8 @@ namespace bitnet::kernels {
 namespace {
 
 constexpr int kNibbleRows = 4;      // rows at once for one token
-constexpr int kNibbleTileRows = 2;  // rows at once for two
+constexpr int kNibbleTileRows = 3;  // rows × tokens at once for more
+constexpr int kNibbleTileTokens = 2;
 
 /// One token reads rows from memory and never again: they are asked for this far ahead in each stream of rows.
 constexpr std::int64_t kNibblePrefetch = 2048;
@@ -17,7 +18,7 @@ constexpr std::int64_t kNibblePrefetch = 2048;
 /// A pair of products is at most 2 · 15 · 128 = 3840 in magnitude, so the 8 of four blocks fit into 16 bits.
 constexpr std::int64_t kNibbleBlocksPer16Bits = 4;
 
-/// Eight lanes: those at byte `kAt`, 0 or 32, of each 64. sum = 256 · high + low.
+/// Eight lanes: those at byte `kAt`, 0 or 32, of each 64.
 template <int kAt, int R, int T>
 inline void nibble_half_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
                             std::int64_t blocks, __m256i (&sum)[T][R]) {
@@ -28,10 +29,9 @@ inline void nibble_half_dot(const std::uint8_t* w, std::int64_t row_bytes, const
   }
   for (std::int64_t begin = 0; begin < blocks; begin += kNibbleBlocksPer16Bits) {
     const std::int64_t end = blocks - begin < kNibbleBlocksPer16Bits ? blocks : begin + kNibbleBlocksPer16Bits;
-    __m256i high[T][R];
-    __m256i low[T][R];
-    for (int t = 0; t < T; ++t) {
-      for (int r = 0; r < R; ++r) high[t][r] = low[t][r] = _mm256_setzero_si256();
+    __m256i narrow[T][R];
+    for (auto& row : narrow) {
+      for (auto& lanes : row) lanes = _mm256_setzero_si256();
     }
     for (std::int64_t b = begin; b < end; ++b) {
       for (int half = 0; half < 2; ++half) {
@@ -44,21 +44,17 @@ inline void nibble_half_dot(const std::uint8_t* w, std::int64_t row_bytes, const
           codes[r] = _mm256_and_si256(half == 0 ? packed : _mm256_srli_epi16(packed, 4), fifteen);
         }
         for (int t = 0; t < T; ++t) {
-          const std::int8_t* planes = x + t * x_stride + (2 * b + half) * 128 + kAt;
-          const __m256i upper = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(planes));
-          const __m256i lower = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(planes + 64));
+          const std::int8_t* at = x + t * x_stride + b * 128 + half * 64 + kAt;
+          const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
           for (int r = 0; r < R; ++r) {
-            high[t][r] = _mm256_add_epi16(high[t][r], _mm256_maddubs_epi16(codes[r], upper));
-            low[t][r] = _mm256_add_epi16(low[t][r], _mm256_maddubs_epi16(codes[r], lower));
+            narrow[t][r] = _mm256_add_epi16(narrow[t][r], _mm256_maddubs_epi16(codes[r], v));
           }
         }
       }
     }
     for (int t = 0; t < T; ++t) {
       for (int r = 0; r < R; ++r) {
-        const __m256i upper = _mm256_slli_epi32(_mm256_madd_epi16(high[t][r], ones), 8);
-        const __m256i both = _mm256_add_epi32(upper, _mm256_madd_epi16(low[t][r], ones));
-        sum[t][r] = _mm256_add_epi32(sum[t][r], both);
+        sum[t][r] = _mm256_add_epi32(sum[t][r], _mm256_madd_epi16(narrow[t][r], ones));
       }
     }
   }

@@ -9,25 +9,25 @@ namespace bitnet::kernels {
 namespace {
 
 constexpr int kNibbleRows = 4;      // rows at once for one token
-constexpr int kNibbleTileRows = 4;  // rows at once for two
+constexpr int kNibbleTileRows = 4;  // rows × tokens at once for more
+constexpr int kNibbleTileTokens = 4;
 
-/// One token reads rows from memory and never again: they are asked for this far ahead in each stream of rows.
+/// Rows are read from memory: they are asked for this far ahead in each stream of rows.
 constexpr std::int64_t kNibblePrefetch = 2048;
 
 template <int R, int T>
 inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
                        std::int64_t blocks, IntLanes (&sums)[T][R]) {
   const __m512i fifteen = _mm512_set1_epi8(15);
-  __m512i high[T][R];
-  __m512i low[T][R];
-  for (int t = 0; t < T; ++t) {
-    for (int r = 0; r < R; ++r) high[t][r] = low[t][r] = _mm512_setzero_si512();
+  __m512i sum[T][R];
+  for (auto& row : sum) {
+    for (auto& lanes : row) lanes = _mm512_setzero_si512();
   }
   for (std::int64_t b = 0; b < blocks; ++b) {
     __m512i packed[R];
     for (int r = 0; r < R; ++r) {
       const std::uint8_t* block = w + r * row_bytes + b * 64;
-      if constexpr (T == 1) _mm_prefetch(reinterpret_cast<const char*>(block + kNibblePrefetch), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(block + kNibblePrefetch), _MM_HINT_T0);
       packed[r] = _mm512_loadu_si512(block);
     }
     for (int half = 0; half < 2; ++half) {
@@ -36,18 +36,13 @@ inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std:
         codes[r] = _mm512_and_si512(half == 0 ? packed[r] : _mm512_srli_epi16(packed[r], 4), fifteen);
       }
       for (int t = 0; t < T; ++t) {
-        const std::int8_t* planes = x + t * x_stride + (2 * b + half) * 128;
-        const __m512i upper = _mm512_loadu_si512(planes);
-        const __m512i lower = _mm512_loadu_si512(planes + 64);
-        for (int r = 0; r < R; ++r) {
-          high[t][r] = _mm512_dpbusd_epi32(high[t][r], codes[r], upper);
-          low[t][r] = _mm512_dpbusd_epi32(low[t][r], codes[r], lower);
-        }
+        const __m512i v = _mm512_loadu_si512(x + t * x_stride + b * 128 + half * 64);
+        for (int r = 0; r < R; ++r) sum[t][r] = _mm512_dpbusd_epi32(sum[t][r], codes[r], v);
       }
     }
   }
   for (int t = 0; t < T; ++t) {
-    for (int r = 0; r < R; ++r) sums[t][r].v = _mm512_add_epi32(_mm512_slli_epi32(high[t][r], 8), low[t][r]);
+    for (int r = 0; r < R; ++r) sums[t][r].v = sum[t][r];
   }
 }
 

@@ -11,12 +11,12 @@ namespace {
 /// R rows, `apart` rows from one another, with T tokens from `token`; scores of (t, r) go to y[t * y_stride + r *
 /// apart].
 template <int R, int T>
-inline void nibble_tile(const NibbleMatrix& w, std::int64_t row, std::int64_t apart, const SplitRows& x,
+inline void nibble_tile(const NibbleMatrix& w, std::int64_t row, std::int64_t apart, const NibbleInputs& x,
                         std::int64_t token, float* y, std::int64_t y_stride) {
   const std::int64_t row_bytes = w.blocks * pack::kNibbleBlockBytes;
   IntLanes sums[T][R];
-  nibble_dot<R, T>(w.codes + row * row_bytes, apart * row_bytes, x.planes + token * row_bytes * 4, row_bytes * 4,
-                   w.blocks, sums);
+  nibble_dot<R, T>(w.codes + row * row_bytes, apart * row_bytes, x.q + token * row_bytes * 2, row_bytes * 2, w.blocks,
+                   sums);
   const auto* scales = reinterpret_cast<const F16*>(w.scales);
   for (int t = 0; t < T; ++t) {
     std::int32_t offsets[kLanes];
@@ -33,7 +33,7 @@ inline void nibble_tile(const NibbleMatrix& w, std::int64_t row, std::int64_t ap
 /// T tokens from `token` with `rows` rows. One token reads them from memory: R streams of rows, each as long as it can
 /// be, so that the processor sees them coming.
 template <int R, int T>
-inline void nibble_rows(const NibbleMatrix& w, std::int64_t row, std::int64_t rows, const SplitRows& x,
+inline void nibble_rows(const NibbleMatrix& w, std::int64_t row, std::int64_t rows, const NibbleInputs& x,
                         std::int64_t token, float* y, std::int64_t y_stride) {
   const std::int64_t tiles = rows / R;
   const std::int64_t step = T == 1 ? 1 : R;
@@ -44,7 +44,19 @@ inline void nibble_rows(const NibbleMatrix& w, std::int64_t row, std::int64_t ro
   for (std::int64_t r = tiles * R; r < rows; ++r) nibble_tile<1, T>(w, row + r, 1, x, token, y + r, y_stride);
 }
 
-void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const SplitRows& x, float* y,
+/// All tokens from `token` on, T at a time and then fewer.
+template <int T>
+inline void nibble_tokens(const NibbleMatrix& w, std::int64_t row, std::int64_t rows, const NibbleInputs& x,
+                          std::int64_t token, float* y, std::int64_t y_stride) {
+  for (; token + T <= x.count; token += T) {
+    nibble_rows<kNibbleTileRows, T>(w, row, rows, x, token, y + token * y_stride, y_stride);
+  }
+  if constexpr (T > 1) {
+    if (token < x.count) nibble_tokens<T - 1>(w, row, rows, x, token, y, y_stride);
+  }
+}
+
+void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x, float* y,
                    std::int64_t y_stride) {
   if (x.count == 1) {
     nibble_rows<kNibbleRows, 1>(w, row_begin, row_end - row_begin, x, 0, y, y_stride);
@@ -53,10 +65,7 @@ void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t r
   // A few rows at a time stay in the nearest cache while all tokens pass.
   for (std::int64_t r = row_begin; r < row_end; r += kNibbleTileRows) {
     const std::int64_t rows = row_end - r < kNibbleTileRows ? row_end - r : kNibbleTileRows;
-    std::int64_t t = 0;
-    float* out = y + (r - row_begin);
-    for (; t + 2 <= x.count; t += 2) nibble_rows<kNibbleTileRows, 2>(w, r, rows, x, t, out + t * y_stride, y_stride);
-    if (t < x.count) nibble_rows<1, 1>(w, r, rows, x, t, out + t * y_stride, y_stride);
+    nibble_tokens<kNibbleTileTokens>(w, r, rows, x, 0, y + (r - row_begin), y_stride);
   }
 }
 

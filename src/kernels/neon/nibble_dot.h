@@ -8,17 +8,16 @@
 namespace bitnet::kernels {
 namespace {
 
-constexpr int kNibbleRows = 2;      // rows at once for one token
-constexpr int kNibbleTileRows = 1;  // rows at once for two
+constexpr int kNibbleRows = 4;      // rows at once for one token
+constexpr int kNibbleTileRows = 2;  // rows × tokens at once for more
+constexpr int kNibbleTileTokens = 2;
 
 template <int R, int T>
 inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
                        std::int64_t blocks, IntLanes (&sums)[T][R]) {
-  IntLanes high[T][R];
-  IntLanes low[T][R];
-  for (int t = 0; t < T; ++t) {
-    for (int r = 0; r < R; ++r) {
-      for (int i = 0; i < 4; ++i) high[t][r].q[i] = low[t][r].q[i] = vdupq_n_s32(0);
+  for (auto& row : sums) {
+    for (auto& lanes : row) {
+      for (auto& quarter : lanes.q) quarter = vdupq_n_s32(0);
     }
   }
   for (std::int64_t b = 0; b < blocks; ++b) {
@@ -29,17 +28,11 @@ inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std:
                                     vreinterpretq_s8_u8(vshrq_n_u8(packed, 4))};
         for (int half = 0; half < 2; ++half) {
           for (int t = 0; t < T; ++t) {
-            const std::int8_t* planes = x + t * x_stride + (2 * b + half) * 128 + i * 16;
-            high[t][r].q[i] = vdotq_s32(high[t][r].q[i], codes[half], vld1q_s8(planes));
-            low[t][r].q[i] = vdotq_s32(low[t][r].q[i], codes[half], vld1q_s8(planes + 64));
+            const int8x16_t v = vld1q_s8(x + t * x_stride + b * 128 + half * 64 + i * 16);
+            sums[t][r].q[i] = vdotq_s32(sums[t][r].q[i], codes[half], v);
           }
         }
       }
-    }
-  }
-  for (int t = 0; t < T; ++t) {
-    for (int r = 0; r < R; ++r) {
-      for (int i = 0; i < 4; ++i) sums[t][r].q[i] = vaddq_s32(vshlq_n_s32(high[t][r].q[i], 8), low[t][r].q[i]);
     }
   }
 }

@@ -7,17 +7,16 @@ namespace bitnet::kernels::scalar {
 namespace {
 
 using pack::kNibbleBlockBytes;
+using pack::kNibbleBlockWeights;
 
 /// Σ code · q of lane `lane`.
-std::int32_t lane_dot(const std::uint8_t* codes, const std::int8_t* planes, std::int64_t blocks, std::int64_t lane) {
+std::int32_t lane_dot(const std::uint8_t* codes, const std::int8_t* q, std::int64_t blocks, std::int64_t lane) {
   std::int32_t sum = 0;
   for (std::int64_t b = 0; b < blocks; ++b) {
     for (std::int64_t half = 0; half < 2; ++half) {
-      const std::int8_t* high = planes + (2 * b + half) * 2 * kNibbleBlockBytes;
-      const std::int8_t* low = high + kNibbleBlockBytes;
       for (std::int64_t j = 4 * lane; j < 4 * lane + 4; ++j) {
         const int code = codes[b * kNibbleBlockBytes + j] >> (4 * half) & 15;
-        sum += code * (256 * high[j] + low[j]);
+        sum += code * q[b * kNibbleBlockWeights + half * kNibbleBlockBytes + j];
       }
     }
   }
@@ -26,14 +25,14 @@ std::int32_t lane_dot(const std::uint8_t* codes, const std::int8_t* planes, std:
 
 }  // namespace
 
-void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const SplitRows& x, float* y,
+void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x, float* y,
                    std::int64_t y_stride) {
   const std::int64_t row_bytes = w.blocks * kNibbleBlockBytes;
   for (std::int64_t t = 0; t < x.count; ++t) {
     for (std::int64_t r = row_begin; r < row_end; ++r) {
       float lanes[kLanes];
       for (std::int64_t l = 0; l < kLanes; ++l) {
-        const std::int32_t sum = lane_dot(w.codes + r * row_bytes, x.planes + t * row_bytes * 4, w.blocks, l);
+        const std::int32_t sum = lane_dot(w.codes + r * row_bytes, x.q + t * row_bytes * 2, w.blocks, l);
         const std::int32_t exact = 2 * sum - 15 * x.lane_sums[t * kLanes + l];
         lanes[l] = static_cast<float>(exact) * f16_to_f32(w.scales[r * kLanes + l]);
       }
