@@ -21,7 +21,7 @@ inline void relax() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) { resize(threads); }
+ThreadPool::ThreadPool(int threads) : soon_(1) { resize(threads); }
 
 ThreadPool::~ThreadPool() { stop_workers(); }
 
@@ -42,6 +42,7 @@ void ThreadPool::resize(int threads) {
   const bool own_cores = threads <= static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   spins_ = own_cores ? kSpins : 0;
   const std::uint32_t seen = generation_.load(std::memory_order_relaxed);
+  soon_.assign(static_cast<std::size_t>(threads), {});
   workers_.reserve(static_cast<std::size_t>(threads - 1));
   try {
     for (int part = 1; part < threads; ++part) workers_.emplace_back([this, part, seen] { work(part, seen); });
@@ -65,7 +66,7 @@ void ThreadPool::run(PartTask task) {
     const int left = running_.load(std::memory_order_acquire);
     if (left == 0) break;
     if (++spin < spins_) {
-      relax();
+      wait_a_moment(0);
     } else {
       running_.wait(left, std::memory_order_acquire);
     }
@@ -77,7 +78,7 @@ void ThreadPool::work(int part, std::uint32_t seen) {
   for (;;) {
     for (int spin = 0; generation_.load(std::memory_order_acquire) == seen;) {
       if (++spin < spins_) {
-        relax();
+        wait_a_moment(part);
       } else {
         generation_.wait(seen, std::memory_order_acquire);
       }
@@ -87,6 +88,18 @@ void ThreadPool::work(int part, std::uint32_t seen) {
     call(*task_, part);
     if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
   }
+}
+
+void ThreadPool::wait_a_moment(int part) {
+  constexpr std::int64_t kLine = 64;
+  SoonRead& soon = soon_[static_cast<std::size_t>(part)].memory;
+  if (soon.bytes <= 0) {
+    relax();
+    return;
+  }
+  for (std::int64_t i = 0; i < soon.streams; ++i) __builtin_prefetch(soon.begin + i * soon.apart, 0, 2);
+  soon.begin += kLine;
+  soon.bytes -= kLine;
 }
 
 void ThreadPool::call(const PartTask& task, int part) noexcept {

@@ -36,29 +36,51 @@ struct PartRange {
 };
 [[nodiscard]] PartRange part_range(std::int64_t count, int part, int parts, std::int64_t grain = 1);
 
-/// 0..count for threads that take pieces of it in turn until nothing is left: two thirds of a fair share of the rest
-/// each time, so large ones at first and smaller and smaller ones towards the end. Threads that somebody else keeps
-/// from running take less.
+/// 0..count for threads that take pieces of it until nothing is left. The first piece of each is fixed: two thirds of
+/// its fair share. The rest is taken in turn, two thirds of a fair share of what is left each time, so smaller and
+/// smaller pieces towards the end. Threads that somebody else keeps from running take less.
 class SharedRange {
  public:
   /// Pieces are whole multiples of `grain` but for the end.
-  SharedRange(std::int64_t count, int parts, std::int64_t grain) : count_(count), parts_(parts), grain_(grain) {}
+  SharedRange(std::int64_t count, int parts, std::int64_t grain)
+      : count_(count), parts_(parts), grain_(grain), next_(std::min(count, piece(count) * parts)) {}
+  /// The piece with which `part` begins; may be empty.
+  [[nodiscard]] PartRange first(int part) const noexcept {
+    const std::int64_t begin = std::min(count_, piece(count_) * part);
+    return {begin, std::min(count_, begin + piece(count_))};
+  }
   /// The next piece; an empty one when all is taken.
   [[nodiscard]] PartRange take() noexcept {
     std::int64_t begin = next_.load(std::memory_order_relaxed);
     for (;;) {
-      const std::int64_t grains = 2 * (count_ - begin) / (3 * parts_ * grain_);
-      const std::int64_t end = std::min(count_, begin + std::max<std::int64_t>(grains, 1) * grain_);
       if (begin >= count_) return {count_, count_};
+      const std::int64_t end = std::min(count_, begin + piece(count_ - begin));
       if (next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) return {begin, end};
     }
   }
+  /// Calls fn(piece) for the pieces that `part` gets.
+  template <typename Fn>
+  void for_pieces(int part, const Fn& fn) {
+    for (PartRange range = first(part); range.begin != range.end; range = take()) fn(range);
+  }
 
  private:
+  [[nodiscard]] std::int64_t piece(std::int64_t left) const noexcept {
+    return std::max<std::int64_t>(2 * left / (3 * parts_ * grain_), 1) * grain_;
+  }
+
   std::int64_t count_;
   std::int64_t parts_;
   std::int64_t grain_;
-  std::atomic<std::int64_t> next_{0};
+  std::atomic<std::int64_t> next_;
+};
+
+/// Memory that a thread will read after its next wait: `streams` streams of `bytes`, `apart` from one another. A hint.
+struct SoonRead {
+  const std::byte* begin = nullptr;
+  std::int64_t apart = 0;
+  std::int64_t streams = 0;
+  std::int64_t bytes = 0;
 };
 
 /// A fixed set of threads that run one task at a time, together with the calling thread. Workers spin for some
@@ -82,17 +104,24 @@ class ThreadPool {
   /// of any part is rethrown here.
   void run(PartTask task);
 
+  /// Called inside a task, by `part` for itself: while it waits for other threads and for the next tasks, it brings
+  /// this memory into its cache.
+  void read_soon(int part, const SoonRead& memory) { soon_[static_cast<std::size_t>(part)].memory = memory; }
+
   /// Calls fn(part, piece) for pieces of 0..count (see SharedRange) on all threads until all are done.
   template <typename Fn>
   void share(std::int64_t count, std::int64_t grain, const Fn& fn) {
     SharedRange left(count, size(), grain);
-    run([&](int part, int) {
-      for (PartRange piece = left.take(); piece.begin != piece.end; piece = left.take()) fn(part, piece);
-    });
+    run([&](int part, int) { left.for_pieces(part, [&](PartRange piece) { fn(part, piece); }); });
   }
 
  private:
+  struct alignas(64) Soon {  // each thread's own
+    SoonRead memory;
+  };
+
   void work(int part, std::uint32_t seen);
+  void wait_a_moment(int part);
   void stop_workers() noexcept;
   void call(const PartTask& task, int part) noexcept;
 
@@ -102,6 +131,7 @@ class ThreadPool {
   std::atomic<int> running_{0};               // workers that have not finished task_
   std::atomic<bool> stop_{false};
   int spins_ = 0;
+  std::vector<Soon> soon_;  // [size()]
   std::mutex failure_mutex_;
   std::exception_ptr failure_;
 };

@@ -118,6 +118,40 @@ TEST(ThreadPool, ResizesBetweenTasks) {
   EXPECT_EQ(pool.size(), 5);
 }
 
+TEST(ThreadPool, WhatIsReadSoonIsAHint) {
+  ThreadPool pool(3);
+  const std::vector<std::byte> memory(1 << 16);
+  std::atomic<int> calls = 0;
+  for (int i = 0; i < 100; ++i) {
+    pool.run([&](int part, int) {
+      ++calls;
+      pool.read_soon(part, {memory.data() + part * 4096, 16384, 4, 4096});
+    });
+  }
+  pool.resize(2);
+  pool.run([&](int, int) { ++calls; });
+  EXPECT_EQ(calls, 302);
+}
+
+RC_GTEST_PROP(SharedRange, GivesEachElementOnce, ()) {
+  const auto count = *rc::gen::inRange<std::int64_t>(0, 5000);
+  const auto parts = *rc::gen::inRange(1, 9);
+  const auto grain = *rc::gen::inRange<std::int64_t>(1, 40);
+  SharedRange range(count, parts, grain);
+  std::int64_t covered = 0;  // first pieces follow one another, and so do the others
+  for (int part = 0; part < parts; ++part) {
+    const PartRange first = range.first(part);
+    RC_ASSERT(first.begin == covered);
+    RC_ASSERT(first.end >= first.begin && (first.end % grain == 0 || first.end == count));
+    covered = first.end;
+  }
+  for (PartRange piece = range.take(); piece.begin != piece.end; piece = range.take()) {
+    RC_ASSERT(piece.begin == covered);
+    covered = piece.end;
+  }
+  RC_ASSERT(covered == count);
+}
+
 RC_GTEST_PROP(PartRange, CoversExactlyInWholeGrains, ()) {
   const auto count = *rc::gen::inRange<std::int64_t>(0, 100'000);
   const auto parts = *rc::gen::inRange(1, 65);

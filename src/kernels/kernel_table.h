@@ -42,9 +42,9 @@ struct NibbleMatrix {
 
 /// A few tokens' inputs as pack::quantize_nibble_input writes them.
 struct NibbleInputs {
-  const std::int8_t* q;           ///< [count, blocks * 128]
-  const std::int32_t* lane_sums;  ///< [count, 16]
-  const float* scales;            ///< [count]
+  const std::int8_t* q;              ///< [count, blocks * 128]
+  const std::int32_t* lane_offsets;  ///< [count, 16]
+  const float* scales;               ///< [count, 16]
   std::int64_t count;
 };
 
@@ -131,8 +131,9 @@ struct KernelTable {
                                   const float* x, std::int64_t x_stride, std::int64_t tokens, float* y,
                                   std::int64_t y_stride);
   /// The same product with four-bit copies of the rows, near enough to choose rows by:
-  /// y[t * y_stride + (r - row_begin)] = fold over lanes l of (float(2 · S - 15 · lane_sums[t, l]) · scales[r, l])
-  /// · x.scales[t], with S = Σ code · q over the lane's weights, an exact integer. blocks * 128 ≤ 32768.
+  /// y[t * y_stride + (r - row_begin)] = fold over lanes l of float(2 · S - lane_offsets[t, l]) · w.scales[r, l] ·
+  /// x.scales[t, l], from left to right, with S = Σ code · q over the lane's weights, an exact integer.
+  /// blocks * 128 ≤ 32768.
   void (*nibble_scores)(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x,
                         float* y, std::int64_t y_stride);
   /// y[i] = float(row[i]): an embedding row.

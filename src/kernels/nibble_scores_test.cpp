@@ -30,15 +30,15 @@ struct Rows {
 struct Inputs {
   Inputs(const std::vector<float>& x, std::int64_t tokens, std::int64_t in)
       : q(static_cast<std::size_t>(tokens * nibble_blocks(in) * 128)),
-        lane_sums(static_cast<std::size_t>(tokens * 16)),
+        lane_offsets(static_cast<std::size_t>(tokens * 16)),
+        scales(static_cast<std::size_t>(tokens * 16)),
         count(tokens) {
     for (std::int64_t t = 0; t < tokens; ++t) {
       tokens_of.push_back(pack::quantize_nibble_input(x.data() + t * in, in, q.data() + t * nibble_blocks(in) * 128,
-                                                      lane_sums.data() + t * 16));
-      scales.push_back(tokens_of.back().scale);
+                                                      lane_offsets.data() + t * 16, scales.data() + t * 16));
     }
   }
-  [[nodiscard]] NibbleInputs view() const { return {q.data(), lane_sums.data(), scales.data(), count}; }
+  [[nodiscard]] NibbleInputs view() const { return {q.data(), lane_offsets.data(), scales.data(), count}; }
   /// How far the score of a row may be from the real product.
   [[nodiscard]] double bound(const pack::NibbleBound& row) const {
     return static_cast<double>(row.error) * static_cast<double>(tokens_of[0].norm) +
@@ -46,7 +46,7 @@ struct Inputs {
   }
 
   std::vector<std::int8_t> q;
-  std::vector<std::int32_t> lane_sums;
+  std::vector<std::int32_t> lane_offsets;
   std::vector<pack::NibbleInput> tokens_of;
   std::vector<float> scales;
   std::int64_t count;
@@ -96,7 +96,7 @@ TEST(ScalarNibbleScores, AreWithinTheirBoundOfTheRealProduct) {
     float exact = 0.0F;
     kScalarTable.dense_gemm[index(DenseType::f32)](w.data(), in, 0, 1, x.data(), in, 1, &exact, 1);
     const double bound = input.bound(rows.bounds[0]);
-    if (!std::isfinite(bound) || input.scales[0] == 0.0F) return;
+    if (!std::isfinite(bound) || input.tokens_of[0].norm == 0.0F) return;
     RC_ASSERT(std::isfinite(exact));
     const double off = std::fabs(static_cast<double>(near) - static_cast<double>(exact));
     RC_ASSERT(off <= bound);

@@ -10,7 +10,7 @@ namespace bitnet::model {
 namespace {
 
 // Tokens of one pass through the layers: enough to use the matrix units, few enough to keep activations in cache.
-constexpr std::size_t kChunkTokens = 512;
+constexpr std::size_t kChunkTokens = 256;
 
 }  // namespace
 

@@ -85,29 +85,38 @@ NibbleBound quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* 
   return {round_up(bound), round_up(norm)};
 }
 
-NibbleInput quantize_nibble_input(const float* x, std::int64_t n, std::int8_t* q, std::int32_t* lane_sums) {
-  float most = 0.0F;
-  for (std::int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(x[i]));
+NibbleInput quantize_nibble_input(const float* x, std::int64_t n, std::int8_t* q, std::int32_t* lane_offsets,
+                                  float* scales) {
   std::fill_n(q, nibble_blocks(n) * kNibbleBlockWeights, std::int8_t{0});
-  std::fill_n(lane_sums, kLanes, 0);
-  if (most < 0x1p-60F) return {0.0F, 0.0F, 0.0F};
-  const float inverse = kLargest / most;
-  const float scale = most / kLargest;
+  std::fill_n(lane_offsets, kLanes, 0);
+  float most[kLanes] = {};
+  for_vectors(x, n, [&](const float* v, std::int64_t) {
+    for (int l = 0; l < kLanes; ++l) most[l] = std::max(most[l], std::fabs(v[l]));
+  });
+  const float largest = *std::max_element(most, most + kLanes);
+  if (largest < 0x1p-60F) return {0.0F, 0.0F};
+  float inverse[kLanes];
+  for (int l = 0; l < kLanes; ++l) {
+    // A lane that is almost zero beside the others is left out: what it adds to the error is next to nothing.
+    const bool used = most[l] > largest * 0x1p-40F;
+    inverse[l] = used ? kLargest / most[l] : 0.0F;
+    scales[l] = used ? most[l] / kLargest : 0.0F;
+  }
   double squares = 0.0;
   double errors = 0.0;
   for_vectors(x, n, [&](const float* v, std::int64_t i) {
     std::int8_t* to = q + i / 64 * 64 + i / kLanes % 4;
     for (int l = 0; l < kLanes; ++l) {
-      const float rounded = (std::clamp(v[l] * inverse, -kLargest, kLargest) + kRound) - kRound;
+      const float rounded = (std::clamp(v[l] * inverse[l], -kLargest, kLargest) + kRound) - kRound;
       to[4 * l] = static_cast<std::int8_t>(rounded);
-      lane_sums[l] += static_cast<std::int32_t>(rounded);
+      lane_offsets[l] += 15 * static_cast<std::int32_t>(rounded);
       const double value = static_cast<double>(v[l]);
-      const double error = value - static_cast<double>(rounded) * static_cast<double>(scale);
+      const double error = value - static_cast<double>(rounded) * static_cast<double>(scales[l]);
       squares += value * value;
       errors += error * error;
     }
   });
-  return {scale, round_up(std::sqrt(squares)), round_up(std::sqrt(errors))};
+  return {round_up(std::sqrt(squares)), round_up(std::sqrt(errors))};
 }
 
 }  // namespace bitnet::pack

@@ -33,16 +33,17 @@ struct NibbleBound {
 [[nodiscard]] NibbleBound quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes,
                                               std::uint16_t* scales);
 
-/// An input as int8: x ≈ q · scale.
+/// What bounds the scores of an input.
 struct NibbleInput {
-  float scale;  ///< max|x| / 127; 0 when x is zero or too small for that, and then no bound holds
-  float norm;   ///< ≥ |x|₂
-  float error;  ///< ≥ |x - q · scale|₂
+  float norm;   ///< ≥ |x|₂; 0 when x is zero or too small, and then no bound holds
+  float error;  ///< ≥ |x - quantized x|₂
 };
 
+/// An input as int8 with a scale for each lane, like the rows: x ≈ q · scales[i % 16], so that one large value makes
+/// only a sixteenth of the others coarse.
 /// q: nibble_blocks(n) * 128 bytes, byte 64 · half + j of a block is the input of byte j's lower (half 0) or upper
-/// bits. lane_sums[l] = Σ q over i % 16 = l. x must be finite.
+/// bits. lane_offsets[l] = 15 · Σ q over i % 16 = l. x must be finite.
 [[nodiscard]] NibbleInput quantize_nibble_input(const float* x, std::int64_t n, std::int8_t* q,
-                                                std::int32_t* lane_sums);
+                                                std::int32_t* lane_offsets, float* scales);
 
 }  // namespace bitnet::pack

@@ -12,6 +12,12 @@ namespace {
 constexpr std::int64_t kSumsPerChunk = 32768;
 // The smallest piece of a matrix that a thread takes: four streams of eight rows, and what matrix units like.
 constexpr std::int64_t kRowGrain = 32;
+// Most rows of one call of the kernel.
+constexpr std::int64_t kRowsPerChunk = 1024;
+// In so many streams kernels read the rows of one token.
+constexpr std::int64_t kRowStreams = 4;
+// What a thread that waits brings nearer of the matrix that comes next; fits into any second-level cache.
+constexpr std::int64_t kSoonBytes = 128 * 1024;
 
 /// Applies scales and bias to one token's exact sums.
 void scale_row(const kernels::KernelTable& table, const std::int32_t* sums, std::int64_t rows, float s_x,
@@ -56,7 +62,7 @@ void multiply_rows(const BitLinearCall& call, const CpuTernary& w, PartRange row
   const std::int64_t groups = scales.group == 0 ? 1 : (w.in() + scales.group - 1) / scales.group;
   // The kernel counts groups of the padded row: padding may end in groups of its own, beyond the scales.
   const std::int64_t sums_per_row = scales.group == 0 ? 1 : (w.matrix().blocks * 4 + slices - 1) / slices;
-  const std::int64_t chunk = std::clamp<std::int64_t>(kSumsPerChunk / (tokens * sums_per_row), 64, 1024);
+  const std::int64_t chunk = std::clamp<std::int64_t>(kSumsPerChunk / (tokens * sums_per_row), 64, kRowsPerChunk);
   const auto needed = static_cast<std::size_t>(chunk * tokens * sums_per_row);
   if (scratch.size() < needed) scratch.resize(needed);
   const float* bias = scales.bias.empty() ? nullptr : scales.bias.data();
@@ -79,6 +85,10 @@ void multiply_rows(const BitLinearCall& call, const CpuTernary& w, PartRange row
       }
     }
   }
+}
+
+CpuBackend::Stream stream_of(const kernels::TernaryMatrix& w) {
+  return {reinterpret_cast<const std::byte*>(w.codes), w.rows, w.blocks * pack::kBlockBytes, kRowGrain, kRowsPerChunk};
 }
 
 }  // namespace
@@ -108,15 +118,28 @@ void CpuBackend::bit_linear(MatrixView<const float> x, std::span<const TernaryWe
   sums_.resize(static_cast<std::size_t>(pool_.size()));
   std::deque<SharedRange> rows_left;
   for (const TernaryWeights* w : weights) rows_left.emplace_back(w->out(), pool_.size(), kRowGrain);
-  pool_.run([&](int part, int) {
+  const Stream next = following(stream_of(static_cast<const CpuTernary&>(*weights[0]).matrix()));
+  pool_.run([&](int part, int parts) {
     for (std::size_t i = 0; i < weights.size(); ++i) {
       const auto& w = static_cast<const CpuTernary&>(*weights[i]);
       assert(w.in() == x.cols && w.out() == out[i].cols);
-      for (PartRange range = rows_left[i].take(); range.begin != range.end; range = rows_left[i].take()) {
-        multiply_rows(call, w, range, sums_[static_cast<std::size_t>(part)], out[i]);
-      }
+      rows_left[i].for_pieces(
+          part, [&](PartRange range) { multiply_rows(call, w, range, sums_[static_cast<std::size_t>(part)], out[i]); });
     }
+    if (x.rows == 1) pool_.read_soon(part, next.first_reads(part, parts));
   });
+}
+
+CpuBackend::Stream CpuBackend::following(const Stream& now) {
+  if (previous_ != nullptr) following_[previous_] = now;
+  previous_ = now.rows;
+  return following_[now.rows];
+}
+
+SoonRead CpuBackend::Stream::first_reads(int part, int parts) const {
+  const PartRange piece = SharedRange(count, parts, grain).first(part);
+  const std::int64_t apart = std::min(piece.end - piece.begin, rows_per_call) / kRowStreams * row_bytes;
+  return {rows + piece.begin * row_bytes, apart, kRowStreams, std::min(apart, kSoonBytes / kRowStreams)};
 }
 
 }  // namespace bitnet::backend

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <unordered_map>
 #include <vector>
 
 #include "backend/backend.h"
@@ -48,6 +49,17 @@ class CpuBackend final : public Backend {
                       MatrixView<float> out) override;
   void add(MatrixView<float> x, MatrixView<const float> y) override;
 
+  /// A matrix as one token reads it. Only good for a hint: the memory may be gone.
+  struct Stream {
+    const std::byte* rows = nullptr;
+    std::int64_t count = 0;
+    std::int64_t row_bytes = 0;
+    std::int64_t grain = 1;          // of what threads share
+    std::int64_t rows_per_call = 0;  // at most, of a kernel
+    /// Where the streams of rows of the thread's first piece begin.
+    [[nodiscard]] SoonRead first_reads(int part, int parts) const;
+  };
+
  private:
   /// Calls fn(row) for each row; on all threads when there are several rows.
   template <typename Fn>
@@ -60,14 +72,16 @@ class CpuBackend final : public Backend {
     std::vector<float> scales;             // [tokens], s_x
   };
   kernels::Int8Rows quantize(MatrixView<const float> x);
+  /// What was read after `now` the last time; no rows when nothing was.
+  Stream following(const Stream& now);
 
   /// Inputs of the current linear_top call.
   struct NibbleBatch {
-    AlignedBuffer q;                      // int8 [tokens, blocks * 128]
-    std::vector<std::int32_t> lane_sums;  // [tokens, 16]
-    std::vector<float> scales;            // [tokens]
-    std::vector<float> norms;             // [tokens], pack::NibbleInput
-    std::vector<float> errors;            // [tokens]
+    AlignedBuffer q;                         // int8 [tokens, blocks * 128]
+    std::vector<std::int32_t> lane_offsets;  // [tokens, 16]
+    std::vector<float> scales;               // [tokens, 16]
+    std::vector<float> norms;                // [tokens], pack::NibbleInput
+    std::vector<float> errors;               // [tokens]
   };
   /// Fills nibble_batch_; false when a row of x or what is wanted of it needs the whole of `rows` rows.
   bool quantize_for_top(MatrixView<const float> x, std::span<const TopRows> wanted, std::int64_t rows);
@@ -75,6 +89,8 @@ class CpuBackend final : public Backend {
   const kernels::KernelTable& table_;
   ThreadPool& pool_;
   Quantized quantized_;
+  const std::byte* previous_ = nullptr;  // rows of the last Stream
+  std::unordered_map<const std::byte*, Stream> following_;
   NibbleBatch nibble_batch_;
   std::vector<std::vector<std::int32_t>> sums_;  // scratch of each thread
   std::vector<std::vector<float>> scores_;       // scratch of each thread

@@ -145,17 +145,19 @@ bool CpuBackend::quantize_for_top(MatrixView<const float> x, std::span<const Top
   if (const auto bytes = static_cast<std::size_t>(x.rows * row_bytes); batch.q.size() < bytes) {
     batch.q = AlignedBuffer(bytes);
   }
-  batch.lane_sums.resize(count * pack::kNibbleScales);
-  for (std::vector<float>* values : {&batch.scales, &batch.norms, &batch.errors}) values->resize(count);
+  batch.lane_offsets.resize(count * pack::kNibbleScales);
+  batch.scales.resize(count * pack::kNibbleScales);
+  batch.norms.resize(count);
+  batch.errors.resize(count);
   for (std::int64_t t = 0; t < x.rows; ++t) {
     const auto i = static_cast<std::size_t>(t);
     // Where most rows are wanted, reading the copy first only costs time.
     if (wanted[i].keep == 0 || wanted[i].keep > rows / 8) return false;
     if (!std::all_of(x.row(t), x.row(t) + x.cols, [](float v) { return std::isfinite(v); })) return false;
     const pack::NibbleInput input = pack::quantize_nibble_input(
-        x.row(t), x.cols, batch.q.as<std::int8_t>() + t * row_bytes, batch.lane_sums.data() + t * pack::kNibbleScales);
-    if (input.scale == 0.0F || !std::isfinite(input.norm)) return false;
-    batch.scales[i] = input.scale;
+        x.row(t), x.cols, batch.q.as<std::int8_t>() + t * row_bytes,
+        batch.lane_offsets.data() + t * pack::kNibbleScales, batch.scales.data() + t * pack::kNibbleScales);
+    if (input.norm == 0.0F || !std::isfinite(input.norm)) return false;
     batch.norms[i] = input.norm;
     batch.errors[i] = input.error;
   }
@@ -172,9 +174,11 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
   }
   const CpuNibbleCopy& copy = *dense.copy;
   const NibbleBatch& batch = nibble_batch_;
-  const kernels::NibbleInputs inputs{batch.q.as<std::int8_t>(), batch.lane_sums.data(), batch.scales.data(), x.rows};
+  const kernels::NibbleInputs inputs{batch.q.as<std::int8_t>(), batch.lane_offsets.data(), batch.scales.data(), x.rows};
   const auto parts_count = static_cast<std::size_t>(pool_.size());
   std::vector<std::vector<Scored>> best(static_cast<std::size_t>(x.rows) * parts_count);
+  const Stream next = following({reinterpret_cast<const std::byte*>(copy.codes_of(0)), dense.rows(),
+                                 copy.blocks * pack::kNibbleBlockBytes, kRowsTogether, dense.rows()});
   pool_.share(dense.rows(), kRowsTogether, [&](int part, PartRange rows) {
     table_.nibble_scores(copy.matrix(), rows.begin, rows.end, inputs, out.data + rows.begin, out.stride);
     for (std::int64_t t = 0; t < x.rows; ++t) {
@@ -193,13 +197,17 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
                                      [&](std::int64_t row, float* y) { exact(t, row, row + 1, y); }));
   }
   std::vector<std::int64_t> computed(parts_count);
-  pool_.share(dense.rows(), kRowsTogether, [&](int part, PartRange rows) {
-    for (std::int64_t t = 0; t < x.rows; ++t) {
-      const auto i = static_cast<std::size_t>(t);
-      computed[static_cast<std::size_t>(part)] +=
-          compute_candidates({copy, batch.norms[i], batch.errors[i], least[i]}, rows, out.row(t),
-                             [&](std::int64_t row, std::int64_t end, float* y) { exact(t, row, end, y); });
-    }
+  SharedRange rows_left(dense.rows(), pool_.size(), kRowsTogether);
+  pool_.run([&](int part, int parts) {
+    rows_left.for_pieces(part, [&](PartRange rows) {
+      for (std::int64_t t = 0; t < x.rows; ++t) {
+        const auto i = static_cast<std::size_t>(t);
+        computed[static_cast<std::size_t>(part)] +=
+            compute_candidates({copy, batch.norms[i], batch.errors[i], least[i]}, rows, out.row(t),
+                               [&](std::int64_t row, std::int64_t end, float* y) { exact(t, row, end, y); });
+      }
+    });
+    if (x.rows == 1) pool_.read_soon(part, next.first_reads(part, parts));
   });
   std::int64_t total = 0;
   for (const std::int64_t rows : computed) total += rows;

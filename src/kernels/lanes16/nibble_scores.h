@@ -18,15 +18,16 @@ inline void nibble_tile(const NibbleMatrix& w, std::int64_t row, std::int64_t ap
   nibble_dot<R, T>(w.codes + row * row_bytes, apart * row_bytes, x.q + token * row_bytes * 2, row_bytes * 2, w.blocks,
                    sums);
   const auto* scales = reinterpret_cast<const F16*>(w.scales);
+  Lanes scale[R];
+  for (int r = 0; r < R; ++r) scale[r] = load(scales + (row + r * apart) * kLanes);
   for (int t = 0; t < T; ++t) {
-    std::int32_t offsets[kLanes];
-    for (int l = 0; l < kLanes; ++l) offsets[l] = 15 * x.lane_sums[(token + t) * kLanes + l];
-    const IntLanes offset = load_ints(offsets);
-    for (int r = 0; r < R; ++r) {
-      const Lanes exact = to_float(twice_less(sums[t][r], offset));
-      y[t * y_stride + r * apart] =
-          fold_sum(mul(exact, load(scales + (row + r * apart) * kLanes))) * x.scales[token + t];
-    }
+    const IntLanes offset = load_ints(x.lane_offsets + (token + t) * kLanes);
+    const Lanes input_scale = load(x.scales + (token + t) * kLanes);
+    Lanes scaled[R];
+    for (int r = 0; r < R; ++r) scaled[r] = mul(mul(to_float(twice_less(sums[t][r], offset)), scale[r]), input_scale);
+    float folded[R];
+    fold_sums(scaled, folded);
+    for (int r = 0; r < R; ++r) y[t * y_stride + r * apart] = folded[r];
   }
 }
 

@@ -40,6 +40,12 @@ inline void store(Element* p, Lanes a, Part part) {
   store_part(p, part.n, a);
 }
 
+/// fold_sum of each; an instruction set may have its own for some R.
+template <int R>
+inline void fold_sums(const Lanes (&a)[R], float (&sums)[R]) {
+  for (int r = 0; r < R; ++r) sums[r] = fold_sum(a[r]);
+}
+
 /// Calls f(i, Whole) for each whole vector of n elements and f(i, Part) for the rest.
 template <typename F>
 inline void for_vectors(std::int64_t n, F f) {

@@ -33,10 +33,10 @@ void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t r
       float lanes[kLanes];
       for (std::int64_t l = 0; l < kLanes; ++l) {
         const std::int32_t sum = lane_dot(w.codes + r * row_bytes, x.q + t * row_bytes * 2, w.blocks, l);
-        const std::int32_t exact = 2 * sum - 15 * x.lane_sums[t * kLanes + l];
-        lanes[l] = static_cast<float>(exact) * f16_to_f32(w.scales[r * kLanes + l]);
+        const std::int32_t exact = 2 * sum - x.lane_offsets[t * kLanes + l];
+        lanes[l] = static_cast<float>(exact) * f16_to_f32(w.scales[r * kLanes + l]) * x.scales[t * kLanes + l];
       }
-      y[t * y_stride + (r - row_begin)] = fold(lanes) * x.scales[t];
+      y[t * y_stride + (r - row_begin)] = fold(lanes);
     }
   }
 }
