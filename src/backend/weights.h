@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -55,13 +56,16 @@ class TernaryWeights {
   virtual void read_row(std::int64_t row, std::int8_t* weights) const = 0;
 };
 
-/// Full-precision weights [rows, cols]: embedding, head, linears that are not converted.
+/// Full-precision weights [rows, cols]: embedding, head, linears that are not converted. Bytes need no alignment.
 struct DenseSource {
   std::string name;
   DType dtype = DType::bf16;  ///< f32, f16 or bf16
   const std::byte* data = nullptr;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
+  /// While this lives, `data` stays as it is: a backend need not copy it. Without one, the bytes must stay valid during
+  /// prepare_dense only.
+  std::shared_ptr<const void> owner = nullptr;
 };
 
 class DenseWeights {

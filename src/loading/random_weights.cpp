@@ -49,8 +49,8 @@ class RandomSource {
   /// Elements near a normal distribution of standard deviation `deviation`: sums of four random bytes.
   std::unique_ptr<backend::DenseWeights> dense(const TensorRule& rule, double deviation) {
     const std::int64_t count = rule.rows * rule.cols;
-    AlignedBuffer memory(static_cast<std::size_t>(count) * 2);
-    auto* at = memory.as<std::uint16_t>();
+    const auto memory = std::make_shared<AlignedBuffer>(static_cast<std::size_t>(count) * 2);
+    auto* at = memory->as<std::uint16_t>();
     const auto scale = static_cast<float>(deviation / (2 * 73.9));  // 73.9: that of a byte
     for (std::int64_t i = 0; i < count; ++i) {
       if (i % 2 == 0) bits_ = rng_.next();
@@ -59,7 +59,8 @@ class RandomSource {
       const std::uint32_t sum = (pairs & 0xffffU) + (pairs >> 16);
       at[i] = f32_to_bf16((static_cast<float>(sum) - 510.0F) * scale);
     }
-    return backend_.prepare_dense({std::string(rule.names.front()), DType::bf16, memory.data(), rule.rows, rule.cols});
+    return backend_.prepare_dense(
+        {std::string(rule.names.front()), DType::bf16, memory->data(), rule.rows, rule.cols, memory});
   }
 
  private:

@@ -151,9 +151,7 @@ std::vector<float> TensorBinder::norm(const TensorRule& rule, std::int64_t layer
 std::unique_ptr<backend::DenseWeights> TensorBinder::dense_named(const std::string& name, std::int64_t rows,
                                                                  std::int64_t cols) const {
   const Tensor& tensor = require(name);
-  auto weights = backend_.prepare_dense({describe(tensor), tensor.view.dtype, tensor.view.data, rows, cols});
-  tensor.file->release(tensor.view);
-  return weights;
+  return backend_.prepare_dense({describe(tensor), tensor.view.dtype, tensor.view.data, rows, cols, tensor.file});
 }
 
 std::unique_ptr<backend::DenseWeights> TensorBinder::dense(const TensorRule& rule) const {

@@ -58,27 +58,28 @@ struct CpuNibbleCopy {
   std::int64_t blocks;
 };
 
-/// Rows of f32, f16 or bf16 as they came, on huge pages.
+/// Rows of f32, f16 or bf16 as they came, where they came from if that lives as long.
 class CpuDense final : public DenseWeights {
  public:
-  CpuDense(kernels::DenseType type, std::int64_t rows, std::int64_t cols, std::size_t row_bytes)
-      : data(static_cast<std::size_t>(rows) * row_bytes), type(type), rows_(rows), cols_(cols), row_bytes_(row_bytes) {}
+  /// data: [rows, cols], aligned for the type.
+  CpuDense(std::shared_ptr<const std::byte> data, kernels::DenseType type, std::int64_t rows, std::int64_t cols,
+           std::size_t row_bytes)
+      : data(std::move(data)), type(type), rows_(rows), cols_(cols), row_bytes_(row_bytes) {}
   [[nodiscard]] std::int64_t rows() const override { return rows_; }
   [[nodiscard]] std::int64_t cols() const override { return cols_; }
-  [[nodiscard]] std::int64_t bytes() const override {
-    return static_cast<std::int64_t>(data.size()) + (copy ? copy->bytes() : 0);
+  [[nodiscard]] std::int64_t bytes() const override { return own_bytes() + (copy ? copy->bytes() : 0); }
+  [[nodiscard]] std::int64_t top_bytes() const override { return copy ? copy->bytes() : own_bytes(); }
+  [[nodiscard]] const std::byte* row(std::int64_t r) const {
+    return data.get() + static_cast<std::size_t>(r) * row_bytes_;
   }
-  [[nodiscard]] std::int64_t top_bytes() const override {
-    return copy ? copy->bytes() : static_cast<std::int64_t>(data.size());
-  }
-  [[nodiscard]] std::size_t row_bytes() const { return row_bytes_; }
-  [[nodiscard]] std::byte* row(std::int64_t r) const { return data.data() + static_cast<std::size_t>(r) * row_bytes_; }
 
-  AlignedBuffer data;
+  std::shared_ptr<const std::byte> data;
   kernels::DenseType type;
   std::unique_ptr<CpuNibbleCopy> copy;  // made by prepare_top()
 
  private:
+  [[nodiscard]] std::int64_t own_bytes() const { return rows_ * static_cast<std::int64_t>(row_bytes_); }
+
   std::int64_t rows_;
   std::int64_t cols_;
   std::size_t row_bytes_;

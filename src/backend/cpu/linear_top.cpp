@@ -155,7 +155,7 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
     }
   });
   const auto exact = [&](std::int64_t t, std::int64_t begin, std::int64_t end, float* y) {
-    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.data(), dense.cols(), begin, end, x.row(t), x.stride, 1,
+    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.get(), dense.cols(), begin, end, x.row(t), x.stride, 1,
                                                     y, end - begin);
   };
   std::vector<float> least;

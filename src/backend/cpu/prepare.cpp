@@ -164,13 +164,19 @@ std::unique_ptr<TernaryWeights> CpuBackend::prepare_ternary(const TernarySource&
 std::unique_ptr<DenseWeights> CpuBackend::prepare_dense(const DenseSource& source) {
   const kernels::DenseType type = dense_type(source.dtype, source.name);
   const auto row_bytes = static_cast<std::size_t>(source.cols) * size_of(source.dtype);
-  auto weights = std::make_unique<CpuDense>(type, source.rows, source.cols, row_bytes);
-  pool_.run([&](int part, int parts) {
-    const PartRange rows = part_range(source.rows, part, parts);
-    std::memcpy(weights->row(rows.begin), source.data + static_cast<std::size_t>(rows.begin) * row_bytes,
-                static_cast<std::size_t>(rows.end - rows.begin) * row_bytes);
-  });
-  return weights;
+  const bool aligned = reinterpret_cast<std::uintptr_t>(source.data) % size_of(source.dtype) == 0;
+  std::shared_ptr<const std::byte> data(source.owner, source.data);
+  if (!source.owner || !aligned) {
+    auto own = std::make_shared<AlignedBuffer>(static_cast<std::size_t>(source.rows) * row_bytes);
+    pool_.run([&](int part, int parts) {
+      const PartRange rows = part_range(source.rows, part, parts);
+      const std::size_t begin = static_cast<std::size_t>(rows.begin) * row_bytes;
+      std::memcpy(own->data() + begin, source.data + begin,
+                  static_cast<std::size_t>(rows.end - rows.begin) * row_bytes);
+    });
+    data = {own, own->data()};
+  }
+  return std::make_unique<CpuDense>(std::move(data), type, source.rows, source.cols, row_bytes);
 }
 
 }  // namespace bitnet::backend
