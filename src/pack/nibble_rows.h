@@ -21,11 +21,17 @@ inline constexpr std::int64_t kNibbleLongestRow = 32768;
   return (n + kNibbleBlockWeights - 1) / kNibbleBlockWeights;
 }
 
-/// Writes nibble_blocks(n) * 64 codes and 16 scales (IEEE half precision) of one row. Returns e such that for every
-/// finite x[n], whether the scores are computed as kernel_table.h says (nibble_scores, of split_input(x)) or exactly,
+/// What kernel_table.h (nibble_row) finds out about a row of n weights while it copies it.
+struct NibbleSums {
+  float errors;   ///< Σ (weight - copy)²
+  float squares;  ///< Σ weight²
+};
+
+/// e such that for every finite x[n], whether the scores are computed as kernel_table.h says (nibble_scores, of
+/// split_input(x)) or exactly,
 ///   |score of the copy - dense_gemm of the row| ≤ e · |x|₂,
 /// rounding on both sides included. Infinity when the row is not finite or has no such bound.
-[[nodiscard]] float quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales);
+[[nodiscard]] float nibble_bound(const NibbleSums& sums, std::int64_t n);
 
 /// x as 16-bit integers, q = round(x · 32639 / max|x|), each cut into two signed bytes, q = 256 · high + low.
 /// planes: nibble_blocks(n) * 256 bytes; for each block the high and then the low bytes of its first 64 weights, then

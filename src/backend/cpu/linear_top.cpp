@@ -97,14 +97,11 @@ void CpuBackend::prepare_top(DenseWeights& weights) {
   auto& dense = static_cast<CpuDense&>(weights);
   if (dense.cols() > pack::kNibbleLongestRow) return;
   auto copy = std::make_unique<CpuNibbleCopy>(dense.rows(), dense.cols());
-  const auto to_float = table_.to_float[static_cast<int>(dense.type)];
-  pool_.run([&](int part, int parts) {
-    const PartRange rows = part_range(dense.rows(), part, parts);
-    std::vector<float> row(static_cast<std::size_t>(dense.cols()));
+  const auto nibble_row = table_.nibble_row[static_cast<int>(dense.type)];
+  pool_.share(dense.rows(), kRowsTogether, [&](int, PartRange rows) {
     for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-      to_float(dense.row(r), dense.cols(), row.data());
-      copy->bounds[static_cast<std::size_t>(r)] =
-          pack::quantize_nibble_row(row.data(), dense.cols(), copy->codes_of(r), copy->scales_of(r));
+      const pack::NibbleSums sums = nibble_row(dense.row(r), dense.cols(), copy->codes_of(r), copy->scales_of(r));
+      copy->bounds[static_cast<std::size_t>(r)] = pack::nibble_bound(sums, dense.cols());
     }
   });
   dense.copy = std::move(copy);
