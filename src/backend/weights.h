@@ -31,6 +31,11 @@ struct TernarySource {
   std::int64_t in = 0;
 };
 
+struct TernaryShape {
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+};
+
 /// How integer sums become the output: with s_x the token's activation scale, g a weight scale, b the bias.
 enum class ScaleRule {
   multiply,             ///< y = sums / s_x · g + b

@@ -80,7 +80,15 @@ model::ModelWeights random_weights(const ModelConfig& config, std::uint64_t seed
   // between the head's input and the row of its likeliest token (with a tied head, that of the last token) is 0.35, as
   // in the trained default model: the likeliest token stands out from the others.
   const double deviation = 0.37 * std::sqrt(2.0 * static_cast<double>(config.num_hidden_layers));
-  for (const TensorRule& rule : model::tensor_rules(config)) {
+  const std::vector<TensorRule> rules = model::tensor_rules(config);
+  std::vector<backend::TernaryShape> shapes;
+  for (std::int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    for (const TensorRule& rule : rules) {
+      if (rule.kind == TensorKind::linear) shapes.push_back({rule.rows, rule.cols});
+    }
+  }
+  backend.reserve_ternary(shapes);
+  for (const TensorRule& rule : rules) {
     const std::int64_t layers = rule.per_layer ? config.num_hidden_layers : 1;
     for (std::int64_t layer = 0; layer < layers; ++layer) {
       if (rule.kind == TensorKind::norm) weights.norm(rule.field, layer).assign(static_cast<std::size_t>(rule.rows), 1);

@@ -105,6 +105,7 @@ void TensorBinder::check_linear(const TensorRule& rule, const std::string& modul
       break;
   }
   claim(name);
+  if (storage != Storage::dense) ternary_.push_back({rule.rows, rule.cols});
   if (!scale.empty()) {
     const Tensor& tensor = require(scale);
     std::vector<Shape> shapes = {Shape{1}, Shape{rule.rows}, Shape{rule.rows, 1}};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "backend/backend.h"
@@ -17,6 +18,7 @@ class CpuBackend final : public Backend {
   CpuBackend(const kernels::KernelTable& table, ThreadPool& pool) : table_(table), pool_(pool) {}
 
   [[nodiscard]] std::string describe() const override;
+  void reserve_ternary(std::span<const TernaryShape> shapes) override;
   [[nodiscard]] std::unique_ptr<TernaryWeights> prepare_ternary(const TernarySource& source,
                                                                 WeightScales scales) override;
   [[nodiscard]] std::unique_ptr<DenseWeights> prepare_dense(const DenseSource& source) override;
@@ -68,11 +70,16 @@ class CpuBackend final : public Backend {
     std::vector<float> scales;            // [tokens]
     std::vector<float> norms;             // [tokens], |x|, rounded up
   };
+  /// Zeroed memory for the codes of one matrix, of what was reserved if enough is left.
+  std::shared_ptr<std::uint8_t> code_memory(const TernaryShape& shape);
+
   /// Fills split_; false when a row of x or what is wanted of it needs the whole of `rows` rows.
   bool split(MatrixView<const float> x, std::span<const TopRows> wanted, std::int64_t rows);
 
   const kernels::KernelTable& table_;
   ThreadPool& pool_;
+  std::shared_ptr<const AlignedBuffer> reserved_;  // shared with the weights that lie in it
+  std::size_t reserved_used_ = 0;
   Quantized quantized_;
   Split split_;
   std::vector<std::vector<std::int32_t>> sums_;  // scratch of each thread

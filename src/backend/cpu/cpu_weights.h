@@ -15,20 +15,22 @@ namespace bitnet::backend {
 /// Ternary weights in the prepared layout of pack/ternary_layout.h.
 class CpuTernary final : public TernaryWeights {
  public:
-  CpuTernary(std::int64_t out, std::int64_t in)
-      : codes(static_cast<std::size_t>(out * pack::row_bytes(in))), out_(out), in_(in) {}
+  /// codes: [out, row_bytes(in)].
+  CpuTernary(std::shared_ptr<std::uint8_t> codes, std::int64_t out, std::int64_t in)
+      : codes(std::move(codes)), out_(out), in_(in) {}
   [[nodiscard]] std::int64_t out() const override { return out_; }
   [[nodiscard]] std::int64_t in() const override { return in_; }
   [[nodiscard]] std::int64_t bytes() const override {
-    return static_cast<std::int64_t>(codes.size() + (weight_scales.values.size() + weight_scales.bias.size()) * 4);
+    return out_ * pack::row_bytes(in_) +
+           static_cast<std::int64_t>((weight_scales.values.size() + weight_scales.bias.size()) * 4);
   }
   [[nodiscard]] const WeightScales& scales() const override { return weight_scales; }
   void read_row(std::int64_t row, std::int8_t* weights) const override;
 
-  [[nodiscard]] std::uint8_t* row(std::int64_t r) const { return codes.as<std::uint8_t>() + r * pack::row_bytes(in_); }
+  [[nodiscard]] std::uint8_t* row(std::int64_t r) const { return codes.get() + r * pack::row_bytes(in_); }
   [[nodiscard]] kernels::TernaryMatrix matrix() const { return {row(0), out_, pack::block_count(in_)}; }
 
-  AlignedBuffer codes;
+  std::shared_ptr<std::uint8_t> codes;
   WeightScales weight_scales;
 
  private:
