@@ -61,8 +61,7 @@ void prepare_huggingface(const TernarySource& source, CpuTernary& weights, Threa
   }
   std::uint8_t* target = wide.size() != 0 ? wide.as<std::uint8_t>() : weights.row(0);
   FirstBadCode bad;
-  pool.run([&](int part, int parts) {
-    const PartRange rows = part_range(packed_rows, part, parts);
+  pool.share(packed_rows, 16, [&](int, PartRange rows) {
     if (const auto at = pack::prepare_hf(packed, packed_rows, source.in, rows.begin, rows.end, target)) {
       bad.report(*at);
     }
