@@ -78,7 +78,7 @@ class DenseWeights {
   virtual ~DenseWeights() = default;
   [[nodiscard]] virtual std::int64_t rows() const = 0;
   [[nodiscard]] virtual std::int64_t cols() const = 0;
-  [[nodiscard]] virtual std::int64_t bytes() const = 0;      ///< resident memory
+  [[nodiscard]] virtual std::int64_t bytes() const = 0;      ///< memory, the owner's included
   [[nodiscard]] virtual std::int64_t top_bytes() const = 0;  ///< what linear_top() reads of it at least
 };
 

@@ -9,7 +9,7 @@
 namespace bitnet::kernels::scalar {
 namespace {
 
-float f32(float v) { return v; }
+float as_float(float v) { return v; }
 
 template <typename Element, float (*to_f32)(Element)>
 pack::NibbleSums nibble_row(const void* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales) {
@@ -45,7 +45,7 @@ pack::NibbleSums nibble_row(const void* row, std::int64_t n, std::uint8_t* codes
 }  // namespace
 
 pack::NibbleSums nibble_row_f32(const void* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales) {
-  return nibble_row<float, f32>(row, n, codes, scales);
+  return nibble_row<float, as_float>(row, n, codes, scales);
 }
 pack::NibbleSums nibble_row_f16(const void* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales) {
   return nibble_row<std::uint16_t, f16_to_f32>(row, n, codes, scales);
