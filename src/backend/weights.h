@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,8 @@ struct TernarySource {
   const std::byte* data = nullptr;
   std::int64_t out = 0;
   std::int64_t in = 0;
+  /// Copies a part of `data`, from any thread, where that is cheaper than to look at it there; empty where it is not.
+  std::function<void(std::size_t offset, std::span<std::byte> into)> read = nullptr;
 };
 
 struct TernaryShape {

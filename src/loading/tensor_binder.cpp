@@ -191,6 +191,7 @@ model::LinearWeights TensorBinder::linear(const TensorRule& rule, std::int64_t l
   source.data = tensor.view.data;
   source.out = rule.rows;
   source.in = rule.cols;
+  source.read = [&](std::size_t offset, std::span<std::byte> into) { tensor.file->read(tensor.view, offset, into); };
   if (storage == Storage::design_packed) source.form = backend::TernaryForm::design_packed;
   if (storage == Storage::master) source.form = backend::TernaryForm::master;
   out.ternary = backend_.prepare_ternary(source, scales(rule, out.name, storage));

@@ -46,11 +46,12 @@ std::uint64_t prepare_hf_block(const std::uint8_t* packed, std::uint8_t* block, 
   return invalid;
 }
 
+/// `packed` is the packed row `packed_row`.
 std::optional<Position> find_invalid(const std::uint8_t* packed, std::int64_t packed_rows, std::int64_t in,
                                      std::int64_t packed_row) {
   for (std::int64_t c = 0; c < in; ++c) {
     for (std::int64_t i = 0; i < kPackedRows; ++i) {
-      const int code = packed[packed_row * in + c] >> (2 * i) & 3;
+      const int code = packed[c] >> (2 * i) & 3;
       if (code == 3) return Position{i * packed_rows + packed_row, c};
     }
   }
@@ -90,7 +91,7 @@ std::optional<Position> prepare_hf(const std::uint8_t* packed, std::int64_t pack
                                    std::int64_t row_begin, std::int64_t row_end, std::uint8_t* prepared) {
   const std::int64_t row_step = packed_rows * row_bytes(in);
   for (std::int64_t r = row_begin; r < row_end; ++r) {
-    const std::uint8_t* source = packed + r * in;
+    const std::uint8_t* source = packed + (r - row_begin) * in;
     std::uint8_t* block = prepared + r * row_bytes(in);
     std::uint64_t invalid = 0;
     std::int64_t c = 0;
@@ -103,7 +104,7 @@ std::optional<Position> prepare_hf(const std::uint8_t* packed, std::int64_t pack
       std::memcpy(padded, source + c, static_cast<std::size_t>(in - c));
       invalid |= prepare_hf_block(padded, block, row_step);
     }
-    if (invalid != 0) return find_invalid(packed, packed_rows, in, r);
+    if (invalid != 0) return find_invalid(source, packed_rows, in, r);
   }
   return std::nullopt;
 }

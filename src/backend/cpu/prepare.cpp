@@ -27,6 +27,8 @@ kernels::DenseType dense_type(DType dtype, const std::string& name) {
   }
 }
 
+constexpr std::int64_t kReadBytes = 128 << 10;
+
 /// A multiple of a block: what follows in the same memory is aligned as well.
 std::size_t code_bytes(const TernaryShape& shape) {
   return static_cast<std::size_t>(shape.out * pack::row_bytes(shape.in));
@@ -61,9 +63,22 @@ void prepare_huggingface(const TernarySource& source, CpuTernary& weights, Threa
   }
   std::uint8_t* target = wide.size() != 0 ? wide.as<std::uint8_t>() : weights.row(0);
   FirstBadCode bad;
-  pool.share(packed_rows, 16, [&](int, PartRange rows) {
-    if (const auto at = pack::prepare_hf(packed, packed_rows, source.in, rows.begin, rows.end, target)) {
-      bad.report(*at);
+  // What is read is still in the cache when it is repacked.
+  const std::int64_t rows_at_once = std::max<std::int64_t>(1, kReadBytes / std::max<std::int64_t>(1, source.in));
+  pool.share(packed_rows, rows_at_once, [&](int, PartRange rows) {
+    std::vector<std::byte> buffer;
+    for (std::int64_t r = rows.begin; r < rows.end; r += rows_at_once) {
+      const std::int64_t end = std::min(rows.end, r + rows_at_once);
+      const std::uint8_t* from = packed + r * source.in;
+      if (source.read) {
+        buffer.resize(static_cast<std::size_t>((end - r) * source.in));
+        source.read(static_cast<std::size_t>(r * source.in), buffer);
+        from = reinterpret_cast<const std::uint8_t*>(buffer.data());
+      }
+      if (const auto at = pack::prepare_hf(from, packed_rows, source.in, r, end, target)) {
+        bad.report(*at);
+        return;
+      }
     }
   });
   bad.throw_if_any(source);
