@@ -42,7 +42,7 @@ struct ModelInfo {
   std::string architecture;
   std::int64_t parameters = 0;          ///< all weights, embeddings and norms; a tied head counts once
   std::int64_t ternary_parameters = 0;  ///< weights in {-1, 0, +1}
-  std::int64_t weight_bytes = 0;        ///< resident memory of the prepared weights, embedding and head included
+  std::int64_t weight_bytes = 0;        ///< memory of the weights in use, embedding and head (mapped) included
   std::int64_t bytes_per_token = 0;     ///< weights read to decode one token, without the rows that head_copy points to
   std::int64_t head_row_bytes = 0;      ///< read for each of Generation::head_rows, if head_copy points to them; else 0
   std::int64_t kv_bytes_per_token = 0;  ///< cache memory that one token of context takes
@@ -60,6 +60,9 @@ class Engine {
  public:
   /// Loads a Hugging Face folder: config.json, *.safetensors, and, where present, tokenizer.json, chat template and
   /// generation_config.json. Every tensor is bound and checked before this returns. Throws Error.
+  /// Embedding and head are not copied: the *.safetensors stay mapped as long as the engine lives. They may be deleted,
+  /// or replaced by renaming another file to their name; one that is written over changes the model, and one that is
+  /// shortened in place ends the process with SIGBUS, as with every memory map.
   static Engine load(const std::filesystem::path& folder, const EngineOptions& options = {});
 
   /// A model of the given shape with random ternary weights and no tokenizer, for measurements.

@@ -46,6 +46,9 @@ class Backend {
   [[nodiscard]] virtual std::string describe() const = 0;
 
   // --- at load: may run for seconds, uses all threads. Throw Error(corrupt) naming source.name.
+  /// Says which ternary weights are going to be prepared: their memory can then come in one piece, from all threads.
+  /// Others may be prepared too, and these in another order or not at all.
+  virtual void reserve_ternary(std::span<const TernaryShape> shapes) = 0;
   [[nodiscard]] virtual std::unique_ptr<TernaryWeights> prepare_ternary(const TernarySource& source,
                                                                         WeightScales scales) = 0;
   [[nodiscard]] virtual std::unique_ptr<DenseWeights> prepare_dense(const DenseSource& source) = 0;

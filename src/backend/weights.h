@@ -3,6 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +29,13 @@ struct TernarySource {
   TernaryForm form = TernaryForm::huggingface_packed;
   DType dtype = DType::u8;  ///< of a master: f32, f16 or bf16
   const std::byte* data = nullptr;
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+  /// Copies a part of `data`, from any thread, where that is cheaper than to look at it there; empty where it is not.
+  std::function<void(std::size_t offset, std::span<std::byte> into)> read = nullptr;
+};
+
+struct TernaryShape {
   std::int64_t out = 0;
   std::int64_t in = 0;
 };
@@ -55,13 +65,16 @@ class TernaryWeights {
   virtual void read_row(std::int64_t row, std::int8_t* weights) const = 0;
 };
 
-/// Full-precision weights [rows, cols]: embedding, head, linears that are not converted.
+/// Full-precision weights [rows, cols]: embedding, head, linears that are not converted. Bytes need no alignment.
 struct DenseSource {
   std::string name;
   DType dtype = DType::bf16;  ///< f32, f16 or bf16
   const std::byte* data = nullptr;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
+  /// While this lives, `data` stays as it is: a backend need not copy it. Without one, the bytes must stay valid during
+  /// prepare_dense only.
+  std::shared_ptr<const void> owner = nullptr;
 };
 
 class DenseWeights {
@@ -69,7 +82,7 @@ class DenseWeights {
   virtual ~DenseWeights() = default;
   [[nodiscard]] virtual std::int64_t rows() const = 0;
   [[nodiscard]] virtual std::int64_t cols() const = 0;
-  [[nodiscard]] virtual std::int64_t bytes() const = 0;      ///< resident memory
+  [[nodiscard]] virtual std::int64_t bytes() const = 0;      ///< memory, the owner's included
   [[nodiscard]] virtual std::int64_t top_bytes() const = 0;  ///< what linear_top() reads of it at least
 };
 

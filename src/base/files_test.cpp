@@ -47,6 +47,18 @@ TEST(MappedFile, ReadsMovesAndReleases) {
   EXPECT_TRUE(std::ranges::equal(third.bytes(), bytes_of(content)));
 }
 
+TEST(MappedFile, ReadsPartsUntilTheFileIsShortened) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "file";
+  write_file_atomically(path, bytes_of("0123456789"));
+  const MappedFile file(path);
+  std::vector<std::byte> part(4);
+  file.read(3, part);
+  EXPECT_TRUE(std::ranges::equal(part, bytes_of("3456")));
+  std::filesystem::resize_file(path, 5);
+  expect_error(ErrorKind::io, {"2 bytes at 5", path.string(), "ends before"}, [&] { file.read(3, part); });
+}
+
 TEST(MappedFile, AnEmptyFileHasNoBytes) {
   const TemporaryFolder folder;
   write_file_atomically(folder.path() / "empty", {});

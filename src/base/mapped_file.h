@@ -20,6 +20,9 @@ class MappedFile {
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  /// Copies bytes from `offset` on without mapping their pages, which is cheaper for what is read once. Throws
+  /// Error(io) when the file has become too short, where reading bytes() would raise SIGBUS.
+  void read(std::size_t offset, std::span<std::byte> into) const;
   /// Drops the pages of a range from this process; they come back from the page cache when touched again.
   void release(std::size_t offset, std::size_t length) const noexcept;
 
@@ -27,6 +30,7 @@ class MappedFile {
   std::filesystem::path path_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  int fd_ = -1;
 };
 
 }  // namespace bitnet

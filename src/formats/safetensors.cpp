@@ -186,13 +186,13 @@ void check_layout(const std::vector<Declared>& declared, std::uint64_t data_byte
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path), path_(path) { read(file_.bytes()); }
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path), path_(path) { parse(file_.bytes()); }
 
 SafetensorsFile::SafetensorsFile(std::span<const std::byte> bytes, std::string name) : path_(std::move(name)) {
-  read(bytes);
+  parse(bytes);
 }
 
-void SafetensorsFile::read(std::span<const std::byte> bytes) {
+void SafetensorsFile::parse(std::span<const std::byte> bytes) {
   const std::string source = path_.string();
   if (bytes.size() < kLengthBytes) {
     fail(ErrorKind::corrupt, "{}: has {} bytes; a safetensors file has at least {}", source, bytes.size(),
@@ -232,11 +232,23 @@ const SafetensorsEntry* SafetensorsFile::find(std::string_view name) const noexc
   return at != entries_.end() && at->name == name ? &*at : nullptr;
 }
 
-void SafetensorsFile::release(const TensorView& view) const noexcept {
+std::optional<std::size_t> SafetensorsFile::mapped_offset(const TensorView& view) const noexcept {
   const auto begin = reinterpret_cast<std::uintptr_t>(file_.bytes().data());
   const auto data = reinterpret_cast<std::uintptr_t>(view.data);
-  if (data < begin || data - begin >= file_.bytes().size()) return;  // a copy
-  file_.release(data - begin, view.size_bytes());
+  if (data < begin || data - begin >= file_.bytes().size()) return std::nullopt;
+  return data - begin;
+}
+
+void SafetensorsFile::read(const TensorView& view, std::size_t offset, std::span<std::byte> into) const {
+  if (const auto begin = mapped_offset(view)) {
+    file_.read(*begin + offset, into);
+  } else {
+    std::copy_n(view.data + offset, into.size(), into.begin());
+  }
+}
+
+void SafetensorsFile::release(const TensorView& view) const noexcept {
+  if (const auto begin = mapped_offset(view)) file_.release(*begin, view.size_bytes());
 }
 
 }  // namespace bitnet::formats

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,12 +41,17 @@ class SafetensorsFile {
   [[nodiscard]] const SafetensorsEntry* find(std::string_view name) const noexcept;
   [[nodiscard]] const SafetensorsMetadata& metadata() const noexcept { return metadata_; }
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  /// Copies bytes of `view` (a tensor of this file) from `offset` on without mapping their pages, which is cheaper for
+  /// what is read once. Throws Error(io) when the file has been shortened.
+  void read(const TensorView& view, std::size_t offset, std::span<std::byte> into) const;
   /// Drops the pages that lie wholly in `view` (a tensor of this file, or a part of one) from this process; they come
   /// back when touched again.
   void release(const TensorView& view) const noexcept;
 
  private:
-  void read(std::span<const std::byte> bytes);
+  void parse(std::span<const std::byte> bytes);
+  /// Where a view begins in the mapped file; none for a copy or for bytes of the caller.
+  [[nodiscard]] std::optional<std::size_t> mapped_offset(const TensorView& view) const noexcept;
 
   MappedFile file_;
   std::filesystem::path path_;

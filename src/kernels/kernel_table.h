@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "base/cpu_features.h"
+#include "pack/nibble_rows.h"
 
 namespace bitnet::kernels {
 
@@ -136,6 +137,14 @@ struct KernelTable {
   /// blocks * 128 ≤ 32768.
   void (*nibble_scores)(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x,
                         float* y, std::int64_t y_stride);
+  /// The four-bit copy of one row of n ≤ 32768 weights w, as pack/nibble_rows.h lays it out: nibble_blocks(n) * 64
+  /// codes and 16 scales in half precision. For each lane, over its weights:
+  ///   scale = f16(min(max|w| / 15, 65504)), inverse = scale > 0 ? 0.5 / scale : 0,
+  ///   code = int(clamp(w · inverse + 8, 0, 15)), each step rounded; int cuts off, NaN becomes 0,
+  /// the last vector padded with +0 and the rest of its block with codes of 0. Returns Σ (w - (2 · code - 15) · scale)²
+  /// and Σ w² over the n weights in 16 lanes; not finite when some weight is not.
+  pack::NibbleSums (*nibble_row[kDenseTypes])(const void* row, std::int64_t n, std::uint8_t* codes,
+                                              std::uint16_t* scales);
   /// y[i] = float(row[i]): an embedding row.
   void (*to_float[kDenseTypes])(const void* row, std::int64_t n, float* y);
 };

@@ -15,8 +15,9 @@ struct Rows {
         scales(static_cast<std::size_t>(count * 16)),
         blocks(nibble_blocks(in)) {
     for (std::int64_t r = 0; r < count; ++r) {
-      bounds.push_back(
-          pack::quantize_nibble_row(w.data() + r * in, in, codes.data() + r * blocks * 64, scales.data() + r * 16));
+      const pack::NibbleSums sums = kScalarTable.nibble_row[index(DenseType::f32)](
+          w.data() + r * in, in, codes.data() + r * blocks * 64, scales.data() + r * 16);
+      bounds.push_back(pack::nibble_bound(sums, in));
     }
   }
   [[nodiscard]] NibbleMatrix view() const { return {codes.data(), scales.data(), blocks}; }

@@ -46,6 +46,7 @@ LoadedModel load_checkpoint(const std::filesystem::path& path, backend::Backend&
     steps += layers;
   }
   binder.refuse_unknown(hooks.log);
+  binder.reserve();
   std::int64_t done = 0;
   for (const TensorRule& rule : rules) {
     const std::int64_t layers = rule.per_layer ? loaded.config.num_hidden_layers : 1;

@@ -262,6 +262,29 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"more_layers", [](auto& c) { c.config["num_hidden_layers"] = 3; }, {"model.layers.2.", "is missing"}}),
     [](const auto& info) { return info.param.name; });
 
+TEST_F(Loader, WeightsOutliveTheirFile) {
+  const auto rows = [&](const LoadedModel& loaded) {
+    const std::int32_t ids[] = {0, 5, 31};
+    std::vector<float> out(6 * 48);
+    backend.embed(*loaded.weights.embed, ids, {out.data(), 3, 48});
+    backend.embed(*loaded.weights.head, ids, {out.data() + 3 * 48, 3, 48});
+    return out;
+  };
+  LoadedModel replaced = load(tiny_checkpoint(tiny_config()));
+  replaced.checkpoint = {};
+  const std::vector<float> before = rows(replaced);
+  const std::filesystem::path file = folder.path() / "model.safetensors";
+  const auto size = std::filesystem::file_size(file);
+  testing_support::write_text(folder.path() / "other", std::string(size, 'x'));
+  std::filesystem::rename(folder.path() / "other", file);
+  EXPECT_EQ(rows(replaced), before);
+
+  LoadedModel deleted = load(tiny_checkpoint(tiny_config()));
+  deleted.checkpoint = {};
+  std::filesystem::remove(file);
+  EXPECT_EQ(rows(deleted), before);
+}
+
 TEST_F(Loader, AbsentFilesAreNamed) {
   const auto message = [&](const std::filesystem::path& path) -> std::string {
     try {

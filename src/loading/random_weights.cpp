@@ -49,8 +49,8 @@ class RandomSource {
   /// Elements near a normal distribution of standard deviation `deviation`: sums of four random bytes.
   std::unique_ptr<backend::DenseWeights> dense(const TensorRule& rule, double deviation) {
     const std::int64_t count = rule.rows * rule.cols;
-    AlignedBuffer memory(static_cast<std::size_t>(count) * 2);
-    auto* at = memory.as<std::uint16_t>();
+    const auto memory = std::make_shared<AlignedBuffer>(static_cast<std::size_t>(count) * 2);
+    auto* at = memory->as<std::uint16_t>();
     const auto scale = static_cast<float>(deviation / (2 * 73.9));  // 73.9: that of a byte
     for (std::int64_t i = 0; i < count; ++i) {
       if (i % 2 == 0) bits_ = rng_.next();
@@ -59,7 +59,8 @@ class RandomSource {
       const std::uint32_t sum = (pairs & 0xffffU) + (pairs >> 16);
       at[i] = f32_to_bf16((static_cast<float>(sum) - 510.0F) * scale);
     }
-    return backend_.prepare_dense({std::string(rule.names.front()), DType::bf16, memory.data(), rule.rows, rule.cols});
+    return backend_.prepare_dense(
+        {std::string(rule.names.front()), DType::bf16, memory->data(), rule.rows, rule.cols, memory});
   }
 
  private:
@@ -79,7 +80,15 @@ model::ModelWeights random_weights(const ModelConfig& config, std::uint64_t seed
   // between the head's input and the row of its likeliest token (with a tied head, that of the last token) is 0.35, as
   // in the trained default model: the likeliest token stands out from the others.
   const double deviation = 0.37 * std::sqrt(2.0 * static_cast<double>(config.num_hidden_layers));
-  for (const TensorRule& rule : model::tensor_rules(config)) {
+  const std::vector<TensorRule> rules = model::tensor_rules(config);
+  std::vector<backend::TernaryShape> shapes;
+  for (std::int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    for (const TensorRule& rule : rules) {
+      if (rule.kind == TensorKind::linear) shapes.push_back({rule.rows, rule.cols});
+    }
+  }
+  backend.reserve_ternary(shapes);
+  for (const TensorRule& rule : rules) {
     const std::int64_t layers = rule.per_layer ? config.num_hidden_layers : 1;
     for (std::int64_t layer = 0; layer < layers; ++layer) {
       if (rule.kind == TensorKind::norm) weights.norm(rule.field, layer).assign(static_cast<std::size_t>(rule.rows), 1);

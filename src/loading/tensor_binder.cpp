@@ -105,6 +105,7 @@ void TensorBinder::check_linear(const TensorRule& rule, const std::string& modul
       break;
   }
   claim(name);
+  if (storage != Storage::dense) ternary_.push_back({rule.rows, rule.cols});
   if (!scale.empty()) {
     const Tensor& tensor = require(scale);
     std::vector<Shape> shapes = {Shape{1}, Shape{rule.rows}, Shape{rule.rows, 1}};
@@ -151,9 +152,7 @@ std::vector<float> TensorBinder::norm(const TensorRule& rule, std::int64_t layer
 std::unique_ptr<backend::DenseWeights> TensorBinder::dense_named(const std::string& name, std::int64_t rows,
                                                                  std::int64_t cols) const {
   const Tensor& tensor = require(name);
-  auto weights = backend_.prepare_dense({describe(tensor), tensor.view.dtype, tensor.view.data, rows, cols});
-  tensor.file->release(tensor.view);
-  return weights;
+  return backend_.prepare_dense({describe(tensor), tensor.view.dtype, tensor.view.data, rows, cols, tensor.file});
 }
 
 std::unique_ptr<backend::DenseWeights> TensorBinder::dense(const TensorRule& rule) const {
@@ -192,6 +191,7 @@ model::LinearWeights TensorBinder::linear(const TensorRule& rule, std::int64_t l
   source.data = tensor.view.data;
   source.out = rule.rows;
   source.in = rule.cols;
+  source.read = [&](std::size_t offset, std::span<std::byte> into) { tensor.file->read(tensor.view, offset, into); };
   if (storage == Storage::design_packed) source.form = backend::TernaryForm::design_packed;
   if (storage == Storage::master) source.form = backend::TernaryForm::master;
   out.ternary = backend_.prepare_ternary(source, scales(rule, out.name, storage));

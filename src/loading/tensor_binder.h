@@ -24,6 +24,8 @@ class TensorBinder {
 
   /// Throws when a tensor of the rule is missing or has the wrong dtype or shape. Marks the rule's tensors as known.
   void check(const model::TensorRule& rule, std::int64_t layer);
+  /// Tells the backend which ternary weights the checked rules will make.
+  void reserve() const { backend_.reserve_ternary(ternary_); }
   /// Throws when the checkpoint holds tensors that no checked rule claimed.
   void refuse_unknown(const LogSink& log) const;
 
@@ -55,6 +57,7 @@ class TensorBinder {
   const std::filesystem::path& folder_;
   backend::Backend& backend_;
   std::set<std::string, std::less<>> claimed_;
+  std::vector<backend::TernaryShape> ternary_;
 };
 
 }  // namespace bitnet::loading

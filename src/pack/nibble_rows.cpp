@@ -2,10 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
-
-#include "base/float16.h"
 
 namespace bitnet::pack {
 namespace {
@@ -26,57 +23,19 @@ void for_vectors(const float* row, std::int64_t n, F f) {
   f(padded, i);
 }
 
-double sum(const float (&lane)[kLanes]) {
-  double total = 0.0;
-  for (const float v : lane) total += static_cast<double>(v);
-  return total;
-}
-
 /// The next float but one above: what doubles have rounded is covered too.
 float round_up(double v) { return static_cast<float>(v) * (1 + 0x1p-22F); }
 
 }  // namespace
 
-NibbleBound quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales) {
-  float most[kLanes] = {};
-  for_vectors(row, n, [&](const float* v, std::int64_t) {
-    for (int l = 0; l < kLanes; ++l) most[l] = std::max(most[l], std::fabs(v[l]));
-  });
-  float scale[kLanes];
-  float inverse[kLanes];
-  for (int l = 0; l < kLanes; ++l) {
-    scales[l] = f32_to_f16(std::min(most[l] / 15.0F, 65504.0F));
-    scale[l] = f16_to_f32(scales[l]);
-    inverse[l] = scale[l] > 0.0F ? 0.5F / scale[l] : 0.0F;
-  }
-  std::fill_n(codes, nibble_blocks(n) * kNibbleBlockBytes, std::uint8_t{0});
-  float squares[kLanes] = {};
-  float errors[kLanes] = {};
-  for_vectors(row, n, [&](const float* v, std::int64_t i) {
-    std::uint32_t code[kLanes];
-    for (int l = 0; l < kLanes; ++l) {
-      const float at = v[l] * inverse[l] + 8.0F;  // half a step up, because the conversion cuts off
-      const float within = at > 0.0F ? (at < 15.0F ? at : 15.0F) : 0.0F;  // NaN becomes 0
-      code[l] = static_cast<std::uint32_t>(static_cast<std::int32_t>(within));
-      const float error = v[l] - static_cast<float>(2 * static_cast<std::int32_t>(code[l]) - 15) * scale[l];
-      // A weight of the padding meets an input of 0.
-      errors[l] += i + l < n ? error * error : 0.0F;
-      squares[l] += v[l] * v[l];
-    }
-    std::uint8_t* block = codes + i / kNibbleBlockWeights * kNibbleBlockBytes;
-    const auto shift = static_cast<unsigned>(i / kLanes % 4 * 8 + i % kNibbleBlockWeights / 64 * 4);
-    std::uint32_t words[kLanes];
-    std::memcpy(words, block, sizeof words);
-    for (int l = 0; l < kLanes; ++l) words[l] |= code[l] << shift;
-    std::memcpy(block, words, sizeof words);
-  });
-  // Squares of less than 2^-126 are lost; the factors cover the sums of this function.
+NibbleBound nibble_bound(const NibbleSums& sums, std::int64_t n) {
+  // Squares of less than 2^-126 are lost; the factors cover the sums that were given.
   const auto length = static_cast<double>(n);
   const double lost = std::sqrt(length) * 0x1p-62;
-  const double error = std::sqrt(sum(errors)) * 1.0001 + lost;
-  const double norm = (std::sqrt(sum(squares)) + error) * 1.0001 + lost;
+  const double error = std::sqrt(static_cast<double>(sums.errors)) * 1.0001 + lost;
+  const double norm = (std::sqrt(static_cast<double>(sums.squares)) + error) * 1.0001 + lost;
   // The sums of the head round once for each sixteenth element and in the fold (|w| · |x| bounds their size,
-  // Cauchy-Schwarz); the copy's once for each lane, in the fold, and where the bound itself is computed. The copy's
+  // Cauchy-Schwarz); the copy's twice for each lane, in the fold, and where the bound itself is computed. The copy's
   // input is no longer than |x| + its error, which is below |x| · (1 + √n / 127).
   const double rounding = norm * (length / kLanes + 64 + std::sqrt(length)) * 0x1p-24;
   const double bound = error + rounding;

@@ -21,6 +21,12 @@ inline constexpr std::int64_t kNibbleLongestRow = 32768;
   return (n + kNibbleBlockWeights - 1) / kNibbleBlockWeights;
 }
 
+/// What kernel_table.h (nibble_row) finds out about a row of n weights while it copies it.
+struct NibbleSums {
+  float errors;   ///< Σ (weight - copy)²
+  float squares;  ///< Σ weight²
+};
+
 /// How far a copied row can lead. For every finite x[n] and its quantize_nibble_input(), whether scores are computed as
 /// kernel_table.h says (nibble_scores) or exactly, rounding on both sides included,
 ///   |score of the copy - dense_gemm of the row| ≤ error · input.norm + norm · input.error.
@@ -28,10 +34,7 @@ struct NibbleBound {
   float error;  ///< ≥ |row - copy|₂; infinity when the row is not finite or too large
   float norm;   ///< ≥ |copy|₂
 };
-
-/// Writes nibble_blocks(n) * 64 codes and 16 scales (IEEE half precision) of one row.
-[[nodiscard]] NibbleBound quantize_nibble_row(const float* row, std::int64_t n, std::uint8_t* codes,
-                                              std::uint16_t* scales);
+[[nodiscard]] NibbleBound nibble_bound(const NibbleSums& sums, std::int64_t n);
 
 /// What bounds the scores of an input.
 struct NibbleInput {

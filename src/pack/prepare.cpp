@@ -8,8 +8,8 @@
 namespace bitnet::pack {
 namespace {
 
-constexpr std::uint64_t kLowBits = 0x0303030303030303;
-constexpr std::int64_t kPackedRows = 4;  // output rows in one packed row
+constexpr std::uint64_t kLowBits = 0x5555555555555555;  // of each code
+constexpr std::int64_t kPackedRows = 4;                 // output rows in one packed row
 
 std::uint64_t load_word(const std::uint8_t* p) {
   std::uint64_t word;
@@ -17,30 +17,41 @@ std::uint64_t load_word(const std::uint8_t* p) {
   return word;
 }
 
+/// Swaps the fields of b that `mask` names with those of a that are `shift` bits higher.
+void swap_fields(std::uint64_t& a, std::uint64_t& b, int shift, std::uint64_t mask) {
+  const std::uint64_t different = (a >> shift ^ b) & mask;
+  a ^= different << shift;
+  b ^= different;
+}
+
 /// 256 packed bytes → one block of each of four output rows, `row_step` bytes apart. Returns bits that are not zero
-/// when some code is 3. The loop is over words so that compilers make vectors of it.
+/// when some code is 3. Byte j of slice s has the codes of four rows, byte j of row i's block those of four slices: a
+/// 4 × 4 transposition in each byte, in two steps. The loop is over words so that compilers make vectors of it.
 std::uint64_t prepare_hf_block(const std::uint8_t* packed, std::uint8_t* block, std::int64_t row_step) {
+  std::uint64_t rows[kPackedRows][kBlockBytes / 8];
   std::uint64_t invalid = 0;
-  for (int row = 0; row < kPackedRows; ++row) {
-    std::uint64_t words[kBlockBytes / 8];
-    for (int i = 0; i < kBlockBytes / 8; ++i) {
-      const std::uint64_t slice0 = load_word(packed + i * 8) >> (2 * row) & kLowBits;
-      const std::uint64_t slice1 = load_word(packed + kSliceWeights + i * 8) >> (2 * row) & kLowBits;
-      const std::uint64_t slice2 = load_word(packed + 2 * kSliceWeights + i * 8) >> (2 * row) & kLowBits;
-      const std::uint64_t slice3 = load_word(packed + 3 * kSliceWeights + i * 8) >> (2 * row) & kLowBits;
-      words[i] = slice0 | slice1 << 2 | slice2 << 4 | slice3 << 6;
-      invalid |= words[i] & words[i] >> 1 & 0x5555555555555555;
+  for (int i = 0; i < kBlockBytes / 8; ++i) {
+    std::uint64_t word[kPackedRows];
+    for (int s = 0; s < kPackedRows; ++s) {
+      word[s] = load_word(packed + s * kSliceWeights + i * 8);
+      invalid |= word[s] & word[s] >> 1 & kLowBits;
     }
-    std::memcpy(block + row * row_step, words, sizeof words);
+    swap_fields(word[0], word[2], 4, 0x0f0f0f0f0f0f0f0f);
+    swap_fields(word[1], word[3], 4, 0x0f0f0f0f0f0f0f0f);
+    swap_fields(word[0], word[1], 2, 0x3333333333333333);
+    swap_fields(word[2], word[3], 2, 0x3333333333333333);
+    for (int row = 0; row < kPackedRows; ++row) rows[row][i] = word[row];
   }
+  for (int row = 0; row < kPackedRows; ++row) std::memcpy(block + row * row_step, rows[row], kBlockBytes);
   return invalid;
 }
 
+/// `packed` is the packed row `packed_row`.
 std::optional<Position> find_invalid(const std::uint8_t* packed, std::int64_t packed_rows, std::int64_t in,
                                      std::int64_t packed_row) {
   for (std::int64_t c = 0; c < in; ++c) {
     for (std::int64_t i = 0; i < kPackedRows; ++i) {
-      const int code = packed[packed_row * in + c] >> (2 * i) & 3;
+      const int code = packed[c] >> (2 * i) & 3;
       if (code == 3) return Position{i * packed_rows + packed_row, c};
     }
   }
@@ -80,7 +91,7 @@ std::optional<Position> prepare_hf(const std::uint8_t* packed, std::int64_t pack
                                    std::int64_t row_begin, std::int64_t row_end, std::uint8_t* prepared) {
   const std::int64_t row_step = packed_rows * row_bytes(in);
   for (std::int64_t r = row_begin; r < row_end; ++r) {
-    const std::uint8_t* source = packed + r * in;
+    const std::uint8_t* source = packed + (r - row_begin) * in;
     std::uint8_t* block = prepared + r * row_bytes(in);
     std::uint64_t invalid = 0;
     std::int64_t c = 0;
@@ -93,7 +104,7 @@ std::optional<Position> prepare_hf(const std::uint8_t* packed, std::int64_t pack
       std::memcpy(padded, source + c, static_cast<std::size_t>(in - c));
       invalid |= prepare_hf_block(padded, block, row_step);
     }
-    if (invalid != 0) return find_invalid(packed, packed_rows, in, r);
+    if (invalid != 0) return find_invalid(source, packed_rows, in, r);
   }
   return std::nullopt;
 }

@@ -21,10 +21,11 @@ struct Position {
 void unprepare_int8(const std::uint8_t* prepared, std::int64_t rows, std::int64_t in, std::int64_t stride,
                     std::int8_t* weights);
 
-/// From the Hugging Face packed layout: packed is [packed_rows, in], byte (r, c) = Σ_i code[i · packed_rows + r, c]
-/// << 2i for i = 0 to 3; prepared is [4 · packed_rows, row_bytes(in)].
+/// From the Hugging Face packed layout, [packed_rows, in], byte (r, c) = Σ_i code[i · packed_rows + r, c] << 2i for
+/// i = 0 to 3; prepared is [4 · packed_rows, row_bytes(in)].
 ///
-/// Prepares what the packed rows row_begin ≤ r < row_end hold: the output rows i · packed_rows + r. Cut the work by
+/// Prepares what the packed rows row_begin ≤ r < row_end, which `packed` begins with, hold: the output rows
+/// i · packed_rows + r. Cut the work by
 /// packed rows: each byte is then read once. Returns a weight with the invalid code 3 (the first column of the first
 /// such packed row, and there of the lowest output row); then the output is unspecified.
 [[nodiscard]] std::optional<Position> prepare_hf(const std::uint8_t* packed, std::int64_t packed_rows, std::int64_t in,

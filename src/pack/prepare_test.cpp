@@ -123,7 +123,7 @@ TEST(PrepareHf, RangesOfRowsMakeTheSameMatrixAsInt8) {
     auto expected = room_for(4 * packed_rows, in);
     RC_ASSERT(!prepare_int8(weights.data(), 4 * packed_rows, in, in, expected.data()));
     auto prepared = room_for(4 * packed_rows, in);
-    RC_ASSERT(!prepare_hf(packed.data(), packed_rows, in, cut, packed_rows, prepared.data()));
+    RC_ASSERT(!prepare_hf(packed.data() + cut * in, packed_rows, in, cut, packed_rows, prepared.data()));
     RC_ASSERT(!prepare_hf(packed.data(), packed_rows, in, 0, cut, prepared.data()));
     RC_ASSERT(prepared == expected);
   }));
@@ -146,7 +146,8 @@ TEST(PrepareHf, NamesTheWeightWithCodeThree) {
     RC_ASSERT(found->row == row);
     RC_ASSERT(found->column == column);
     RC_ASSERT(!prepare_hf(packed.data(), packed_rows, in, 0, packed_row, prepared.data()));
-    RC_ASSERT(!prepare_hf(packed.data(), packed_rows, in, packed_row + 1, packed_rows, prepared.data()));
+    RC_ASSERT(!prepare_hf(packed.data() + (packed_row + 1) * in, packed_rows, in, packed_row + 1, packed_rows,
+                          prepared.data()));
   }));
 }
 

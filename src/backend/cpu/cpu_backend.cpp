@@ -49,7 +49,7 @@ void CpuBackend::linear(MatrixView<const float> x, const DenseWeights& weights, 
   assert(dense.cols() == x.cols && dense.rows() == out.cols);
   if (x.rows == 0) return;
   pool_.share(dense.rows(), 16, [&](int, PartRange rows) {
-    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.data(), dense.cols(), rows.begin, rows.end, x.data,
+    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.get(), dense.cols(), rows.begin, rows.end, x.data,
                                                     x.stride, x.rows, out.data + rows.begin, out.stride);
     if (bias.empty()) return;
     for (std::int64_t t = 0; t < x.rows; ++t) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -18,6 +19,7 @@ class CpuBackend final : public Backend {
   CpuBackend(const kernels::KernelTable& table, ThreadPool& pool) : table_(table), pool_(pool) {}
 
   [[nodiscard]] std::string describe() const override;
+  void reserve_ternary(std::span<const TernaryShape> shapes) override;
   [[nodiscard]] std::unique_ptr<TernaryWeights> prepare_ternary(const TernarySource& source,
                                                                 WeightScales scales) override;
   [[nodiscard]] std::unique_ptr<DenseWeights> prepare_dense(const DenseSource& source) override;
@@ -83,11 +85,16 @@ class CpuBackend final : public Backend {
     std::vector<float> norms;                // [tokens], pack::NibbleInput
     std::vector<float> errors;               // [tokens]
   };
+  /// Zeroed memory for the codes of one matrix, of what was reserved if enough is left.
+  std::shared_ptr<std::uint8_t> code_memory(const TernaryShape& shape);
+
   /// Fills nibble_batch_; false when a row of x or what is wanted of it needs the whole of `rows` rows.
   bool quantize_for_top(MatrixView<const float> x, std::span<const TopRows> wanted, std::int64_t rows);
 
   const kernels::KernelTable& table_;
   ThreadPool& pool_;
+  std::shared_ptr<const AlignedBuffer> reserved_;  // shared with the weights that lie in it
+  std::size_t reserved_used_ = 0;
   Quantized quantized_;
   const std::byte* previous_ = nullptr;  // rows of the last Stream
   std::unordered_map<const std::byte*, Stream> following_;

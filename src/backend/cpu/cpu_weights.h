@@ -15,20 +15,22 @@ namespace bitnet::backend {
 /// Ternary weights in the prepared layout of pack/ternary_layout.h.
 class CpuTernary final : public TernaryWeights {
  public:
-  CpuTernary(std::int64_t out, std::int64_t in)
-      : codes(static_cast<std::size_t>(out * pack::row_bytes(in))), out_(out), in_(in) {}
+  /// codes: [out, row_bytes(in)].
+  CpuTernary(std::shared_ptr<std::uint8_t> codes, std::int64_t out, std::int64_t in)
+      : codes(std::move(codes)), out_(out), in_(in) {}
   [[nodiscard]] std::int64_t out() const override { return out_; }
   [[nodiscard]] std::int64_t in() const override { return in_; }
   [[nodiscard]] std::int64_t bytes() const override {
-    return static_cast<std::int64_t>(codes.size() + (weight_scales.values.size() + weight_scales.bias.size()) * 4);
+    return out_ * pack::row_bytes(in_) +
+           static_cast<std::int64_t>((weight_scales.values.size() + weight_scales.bias.size()) * 4);
   }
   [[nodiscard]] const WeightScales& scales() const override { return weight_scales; }
   void read_row(std::int64_t row, std::int8_t* weights) const override;
 
-  [[nodiscard]] std::uint8_t* row(std::int64_t r) const { return codes.as<std::uint8_t>() + r * pack::row_bytes(in_); }
+  [[nodiscard]] std::uint8_t* row(std::int64_t r) const { return codes.get() + r * pack::row_bytes(in_); }
   [[nodiscard]] kernels::TernaryMatrix matrix() const { return {row(0), out_, pack::block_count(in_)}; }
 
-  AlignedBuffer codes;
+  std::shared_ptr<std::uint8_t> codes;
   WeightScales weight_scales;
 
  private:
@@ -60,27 +62,28 @@ struct CpuNibbleCopy {
   std::int64_t blocks;
 };
 
-/// Rows of f32, f16 or bf16 as they came, on huge pages.
+/// Rows of f32, f16 or bf16 as they came, where they came from if that lives as long.
 class CpuDense final : public DenseWeights {
  public:
-  CpuDense(kernels::DenseType type, std::int64_t rows, std::int64_t cols, std::size_t row_bytes)
-      : data(static_cast<std::size_t>(rows) * row_bytes), type(type), rows_(rows), cols_(cols), row_bytes_(row_bytes) {}
+  /// data: [rows, cols], aligned for the type.
+  CpuDense(std::shared_ptr<const std::byte> data, kernels::DenseType type, std::int64_t rows, std::int64_t cols,
+           std::size_t row_bytes)
+      : data(std::move(data)), type(type), rows_(rows), cols_(cols), row_bytes_(row_bytes) {}
   [[nodiscard]] std::int64_t rows() const override { return rows_; }
   [[nodiscard]] std::int64_t cols() const override { return cols_; }
-  [[nodiscard]] std::int64_t bytes() const override {
-    return static_cast<std::int64_t>(data.size()) + (copy ? copy->bytes() : 0);
+  [[nodiscard]] std::int64_t bytes() const override { return own_bytes() + (copy ? copy->bytes() : 0); }
+  [[nodiscard]] std::int64_t top_bytes() const override { return copy ? copy->bytes() : own_bytes(); }
+  [[nodiscard]] const std::byte* row(std::int64_t r) const {
+    return data.get() + static_cast<std::size_t>(r) * row_bytes_;
   }
-  [[nodiscard]] std::int64_t top_bytes() const override {
-    return copy ? copy->bytes() : static_cast<std::int64_t>(data.size());
-  }
-  [[nodiscard]] std::size_t row_bytes() const { return row_bytes_; }
-  [[nodiscard]] std::byte* row(std::int64_t r) const { return data.data() + static_cast<std::size_t>(r) * row_bytes_; }
 
-  AlignedBuffer data;
+  std::shared_ptr<const std::byte> data;
   kernels::DenseType type;
   std::unique_ptr<CpuNibbleCopy> copy;  // made by prepare_top()
 
  private:
+  [[nodiscard]] std::int64_t own_bytes() const { return rows_ * static_cast<std::int64_t>(row_bytes_); }
+
   std::int64_t rows_;
   std::int64_t cols_;
   std::size_t row_bytes_;

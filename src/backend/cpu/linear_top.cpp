@@ -123,14 +123,11 @@ void CpuBackend::prepare_top(DenseWeights& weights) {
   auto& dense = static_cast<CpuDense&>(weights);
   if (dense.cols() > pack::kNibbleLongestRow) return;
   auto copy = std::make_unique<CpuNibbleCopy>(dense.rows(), dense.cols());
-  const auto to_float = table_.to_float[static_cast<int>(dense.type)];
-  pool_.run([&](int part, int parts) {
-    const PartRange rows = part_range(dense.rows(), part, parts);
-    std::vector<float> row(static_cast<std::size_t>(dense.cols()));
+  const auto nibble_row = table_.nibble_row[static_cast<int>(dense.type)];
+  pool_.share(dense.rows(), kRowsTogether, [&](int, PartRange rows) {
     for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-      to_float(dense.row(r), dense.cols(), row.data());
-      const pack::NibbleBound bound =
-          pack::quantize_nibble_row(row.data(), dense.cols(), copy->codes_of(r), copy->scales_of(r));
+      const pack::NibbleSums sums = nibble_row(dense.row(r), dense.cols(), copy->codes_of(r), copy->scales_of(r));
+      const pack::NibbleBound bound = pack::nibble_bound(sums, dense.cols());
       copy->errors[static_cast<std::size_t>(r)] = bound.error;
       copy->norms[static_cast<std::size_t>(r)] = bound.norm;
     }
@@ -187,7 +184,7 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
     }
   });
   const auto exact = [&](std::int64_t t, std::int64_t begin, std::int64_t end, float* y) {
-    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.data(), dense.cols(), begin, end, x.row(t), x.stride, 1,
+    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.get(), dense.cols(), begin, end, x.row(t), x.stride, 1,
                                                     y, end - begin);
   };
   std::vector<float> least;

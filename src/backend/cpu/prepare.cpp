@@ -27,6 +27,13 @@ kernels::DenseType dense_type(DType dtype, const std::string& name) {
   }
 }
 
+constexpr std::int64_t kReadBytes = 128 << 10;
+
+/// A multiple of a block: what follows in the same memory is aligned as well.
+std::size_t code_bytes(const TernaryShape& shape) {
+  return static_cast<std::size_t>(shape.out * pack::row_bytes(shape.in));
+}
+
 /// The first bad code that any thread met: the lowest row, so that the message does not depend on the threads.
 class FirstBadCode {
  public:
@@ -50,18 +57,32 @@ void prepare_huggingface(const TernarySource& source, CpuTernary& weights, Threa
   const std::int64_t packed_rows = (source.out + 3) / 4;
   const auto* packed = reinterpret_cast<const std::uint8_t*>(source.data);
   // Row counts that 4 does not divide leave unused rows at the end of the last row block.
-  std::optional<CpuTernary> wide;
-  if (packed_rows * 4 != source.out) wide.emplace(packed_rows * 4, source.in);
-  CpuTernary& target = wide ? *wide : weights;
+  AlignedBuffer wide;
+  if (packed_rows * 4 != source.out) {
+    wide = AlignedBuffer(static_cast<std::size_t>(packed_rows * 4 * pack::row_bytes(source.in)));
+  }
+  std::uint8_t* target = wide.size() != 0 ? wide.as<std::uint8_t>() : weights.row(0);
   FirstBadCode bad;
-  pool.run([&](int part, int parts) {
-    const PartRange rows = part_range(packed_rows, part, parts);
-    if (const auto at = pack::prepare_hf(packed, packed_rows, source.in, rows.begin, rows.end, target.row(0))) {
-      bad.report(*at);
+  // What is read is still in the cache when it is repacked.
+  const std::int64_t rows_at_once = std::max<std::int64_t>(1, kReadBytes / std::max<std::int64_t>(1, source.in));
+  pool.share(packed_rows, rows_at_once, [&](int, PartRange rows) {
+    std::vector<std::byte> buffer;
+    for (std::int64_t r = rows.begin; r < rows.end; r += rows_at_once) {
+      const std::int64_t end = std::min(rows.end, r + rows_at_once);
+      const std::uint8_t* from = packed + r * source.in;
+      if (source.read) {
+        buffer.resize(static_cast<std::size_t>((end - r) * source.in));
+        source.read(static_cast<std::size_t>(r * source.in), buffer);
+        from = reinterpret_cast<const std::uint8_t*>(buffer.data());
+      }
+      if (const auto at = pack::prepare_hf(from, packed_rows, source.in, r, end, target)) {
+        bad.report(*at);
+        return;
+      }
     }
   });
   bad.throw_if_any(source);
-  if (wide) std::copy_n(wide->row(0), source.out * pack::row_bytes(source.in), weights.row(0));
+  if (wide.size() != 0) std::copy_n(target, source.out * pack::row_bytes(source.in), weights.row(0));
 }
 
 void prepare_design(const TernarySource& source, CpuTernary& weights, ThreadPool& pool) {
@@ -141,8 +162,36 @@ void CpuTernary::read_row(std::int64_t r, std::int8_t* weights) const {
   pack::unprepare_int8(row(r), 1, in_, in_, weights);
 }
 
+void CpuBackend::reserve_ternary(std::span<const TernaryShape> shapes) {
+  std::size_t bytes = 0;
+  for (const TernaryShape& shape : shapes) bytes += code_bytes(shape);
+  const auto memory = std::make_shared<AlignedBuffer>(bytes);
+  // Fresh pages cost more than the weights that are written there. Each thread touches huge pages of its own: two that
+  // meet in one would both clear one, and one of the two is then thrown away.
+  constexpr std::int64_t kHugePage = std::int64_t{2} << 20;
+  constexpr std::int64_t kPage = 4096;
+  pool_.share(static_cast<std::int64_t>(bytes), kHugePage, [&](int, PartRange piece) {
+    volatile auto* at = memory->as<std::uint8_t>();
+    for (std::int64_t i = piece.begin; i < piece.end; i += kPage) at[i] = 0;
+  });
+  reserved_ = memory;
+  reserved_used_ = 0;
+}
+
+std::shared_ptr<std::uint8_t> CpuBackend::code_memory(const TernaryShape& shape) {
+  const std::size_t bytes = code_bytes(shape);
+  if (!reserved_ || bytes > reserved_->size() - reserved_used_) {
+    const auto own = std::make_shared<AlignedBuffer>(bytes);
+    return {own, own->as<std::uint8_t>()};
+  }
+  std::shared_ptr<std::uint8_t> memory(reserved_, reserved_->as<std::uint8_t>() + reserved_used_);
+  reserved_used_ += bytes;
+  if (reserved_used_ == reserved_->size()) reserved_.reset();
+  return memory;
+}
+
 std::unique_ptr<TernaryWeights> CpuBackend::prepare_ternary(const TernarySource& source, WeightScales scales) {
-  auto weights = std::make_unique<CpuTernary>(source.out, source.in);
+  auto weights = std::make_unique<CpuTernary>(code_memory({source.out, source.in}), source.out, source.in);
   switch (source.form) {
     case TernaryForm::huggingface_packed:
       prepare_huggingface(source, *weights, pool_);
@@ -164,13 +213,19 @@ std::unique_ptr<TernaryWeights> CpuBackend::prepare_ternary(const TernarySource&
 std::unique_ptr<DenseWeights> CpuBackend::prepare_dense(const DenseSource& source) {
   const kernels::DenseType type = dense_type(source.dtype, source.name);
   const auto row_bytes = static_cast<std::size_t>(source.cols) * size_of(source.dtype);
-  auto weights = std::make_unique<CpuDense>(type, source.rows, source.cols, row_bytes);
-  pool_.run([&](int part, int parts) {
-    const PartRange rows = part_range(source.rows, part, parts);
-    std::memcpy(weights->row(rows.begin), source.data + static_cast<std::size_t>(rows.begin) * row_bytes,
-                static_cast<std::size_t>(rows.end - rows.begin) * row_bytes);
-  });
-  return weights;
+  const bool aligned = reinterpret_cast<std::uintptr_t>(source.data) % size_of(source.dtype) == 0;
+  std::shared_ptr<const std::byte> data(source.owner, source.data);
+  if (!source.owner || !aligned) {
+    auto own = std::make_shared<AlignedBuffer>(static_cast<std::size_t>(source.rows) * row_bytes);
+    pool_.run([&](int part, int parts) {
+      const PartRange rows = part_range(source.rows, part, parts);
+      const std::size_t begin = static_cast<std::size_t>(rows.begin) * row_bytes;
+      std::memcpy(own->data() + begin, source.data + begin,
+                  static_cast<std::size_t>(rows.end - rows.begin) * row_bytes);
+    });
+    data = {own, own->data()};
+  }
+  return std::make_unique<CpuDense>(std::move(data), type, source.rows, source.cols, row_bytes);
 }
 
 }  // namespace bitnet::backend

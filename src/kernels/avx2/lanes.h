@@ -123,8 +123,18 @@ struct IntLanes {
   __m256i hi;
 };
 
+inline IntLanes splat_int(std::int32_t a) { return {_mm256_set1_epi32(a), _mm256_set1_epi32(a)}; }
 inline __m256i load_8x32(const std::int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 inline IntLanes load_ints(const std::int32_t* p) { return {load_8x32(p), load_8x32(p + 8)}; }
+inline void store_ints(void* p, IntLanes a) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), a.lo);
+  _mm256_storeu_si256(static_cast<__m256i*>(p) + 1, a.hi);
+}
+inline IntLanes cut_off(Lanes a) { return {_mm256_cvttps_epi32(a.lo), _mm256_cvttps_epi32(a.hi)}; }
+inline IntLanes or_shifted(IntLanes a, IntLanes b, int shift) {
+  const __m128i count = _mm_cvtsi32_si128(shift);
+  return {_mm256_or_si256(a.lo, _mm256_sll_epi32(b.lo, count)), _mm256_or_si256(a.hi, _mm256_sll_epi32(b.hi, count))};
+}
 inline __m256i twice_less(__m256i a, __m256i b) { return _mm256_sub_epi32(_mm256_add_epi32(a, a), b); }
 inline IntLanes twice_less(IntLanes a, IntLanes b) { return {twice_less(a.lo, b.lo), twice_less(a.hi, b.hi)}; }
 inline Lanes to_float(IntLanes a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }

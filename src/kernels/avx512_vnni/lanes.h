@@ -99,7 +99,13 @@ struct IntLanes {
   __m512i v;
 };
 
+inline IntLanes splat_int(std::int32_t a) { return {_mm512_set1_epi32(a)}; }
 inline IntLanes load_ints(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
+inline void store_ints(void* p, IntLanes a) { _mm512_storeu_si512(p, a.v); }
+inline IntLanes cut_off(Lanes a) { return {_mm512_cvttps_epi32(a.v)}; }
+inline IntLanes or_shifted(IntLanes a, IntLanes b, int shift) {
+  return {_mm512_or_si512(a.v, _mm512_sll_epi32(b.v, _mm_cvtsi32_si128(shift)))};
+}
 inline IntLanes twice_less(IntLanes a, IntLanes b) { return {_mm512_sub_epi32(_mm512_add_epi32(a.v, a.v), b.v)}; }
 inline Lanes to_float(IntLanes a) { return {_mm512_cvtepi32_ps(a.v)}; }
 

@@ -4,6 +4,7 @@
 #include "kernels/lanes16/activation.h"
 #include "kernels/lanes16/attention.h"
 #include "kernels/lanes16/dense_gemm.h"
+#include "kernels/lanes16/nibble_row.h"
 #include "kernels/lanes16/nibble_scores.h"
 #include "kernels/lanes16/quantize_activations.h"
 #include "kernels/lanes16/rms_norm.h"
@@ -36,6 +37,7 @@ constexpr KernelTable make_table(const char* name, CpuFeatures required) {
       .attention_values = {attention_values<float>, attention_values<F16>},
       .dense_gemm = {dense_gemm<float>, dense_gemm<F16>, dense_gemm<Bf16>},
       .nibble_scores = nibble_scores,
+      .nibble_row = {nibble_row<float>, nibble_row<F16>, nibble_row<Bf16>},
       .to_float = {to_float<float>, to_float<F16>, to_float<Bf16>},
   };
 }

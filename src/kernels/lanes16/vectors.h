@@ -7,7 +7,8 @@
 ///   add, sub, mul, div, fma (a · b + c, rounded once), abs; greater (a > b ? a : b, so that NaN in `a` loses);
 ///   select_less (a < b ? yes : no), select_nan; scale_by_power (see exp.h); fold_sum and fold_greater (in halves);
 ///   store_int8 and the sizes of register tiles that suit its registers; IntLanes, sixteen 32-bit integers, with
-///   load_ints, twice_less (2 · a - b) and to_float.
+///   splat_int, load_ints, store_ints, cut_off (of a float), twice_less (2 · a - b), or_shifted (a | b << shift) and
+///   to_float.
 /// All of it stays in unnamed namespaces: the linker must never merge a function that was compiled for one processor
 /// with a copy that another one runs.
 

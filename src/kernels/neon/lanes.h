@@ -134,8 +134,25 @@ struct IntLanes {
   int32x4_t q[4];
 };
 
+inline IntLanes splat_int(std::int32_t a) {
+  const int32x4_t four = vdupq_n_s32(a);
+  return {{four, four, four, four}};
+}
 inline IntLanes load_ints(const std::int32_t* p) {
   return {{vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)}};
+}
+inline void store_ints(std::uint8_t* p, IntLanes a) {
+  for (int i = 0; i < 4; ++i) vst1q_u8(p + i * 16, vreinterpretq_u8_s32(a.q[i]));
+}
+inline IntLanes cut_off(Lanes a) {
+  IntLanes y;
+  for (int i = 0; i < 4; ++i) y.q[i] = vcvtq_s32_f32(a.q[i]);
+  return y;
+}
+inline IntLanes or_shifted(IntLanes a, IntLanes b, int shift) {
+  IntLanes y;
+  for (int i = 0; i < 4; ++i) y.q[i] = vorrq_s32(a.q[i], vshlq_s32(b.q[i], vdupq_n_s32(shift)));
+  return y;
 }
 inline IntLanes twice_less(IntLanes a, IntLanes b) {
   IntLanes y;

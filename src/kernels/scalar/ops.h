@@ -59,6 +59,9 @@ void dense_gemm_bf16(const void* w, std::int64_t in, std::int64_t row_begin, std
                      std::int64_t x_stride, std::int64_t tokens, float* y, std::int64_t y_stride);
 void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x, float* y,
                    std::int64_t y_stride);
+pack::NibbleSums nibble_row_f32(const void* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales);
+pack::NibbleSums nibble_row_f16(const void* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales);
+pack::NibbleSums nibble_row_bf16(const void* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales);
 void to_float_f32(const void* row, std::int64_t n, float* y);
 void to_float_f16(const void* row, std::int64_t n, float* y);
 void to_float_bf16(const void* row, std::int64_t n, float* y);

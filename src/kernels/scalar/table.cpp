@@ -21,6 +21,7 @@ constinit const KernelTable kScalarTable = {
     .attention_values = {scalar::attention_values_f32, scalar::attention_values_f16},
     .dense_gemm = {scalar::dense_gemm_f32, scalar::dense_gemm_f16, scalar::dense_gemm_bf16},
     .nibble_scores = scalar::nibble_scores,
+    .nibble_row = {scalar::nibble_row_f32, scalar::nibble_row_f16, scalar::nibble_row_bf16},
     .to_float = {scalar::to_float_f32, scalar::to_float_f16, scalar::to_float_bf16},
 };
 
