@@ -120,12 +120,13 @@ template <typename Element, int H>
 void values_of_heads(const float* p, std::int64_t heads, std::int64_t p_stride, const Element* values,
                      const Element* next, std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim,
                      float* out, std::int64_t out_stride) {
-  constexpr std::int64_t kStep = kTileVectors * kLanes;
+  constexpr int kVectors = H > 4 ? kTileVectors : kTileVectors * (kTileHeads / 4);  // as many sums with fewer heads
+  constexpr std::int64_t kStep = kVectors * kLanes;
   for (; heads >= H; heads -= H, p += H * p_stride, out += H * out_stride) {
     std::int64_t d = 0;
     for (; d + kStep <= head_dim; d += kStep) {
-      values_tile<Element, H, kTileVectors>(p, p_stride, values + d, next + d, value_stride, tokens, out + d,
-                                            out_stride, Whole{});
+      values_tile<Element, H, kVectors>(p, p_stride, values + d, next + d, value_stride, tokens, out + d, out_stride,
+                                        Whole{});
     }
     for_vectors(head_dim - d, [&](std::int64_t i, auto part) {
       values_tile<Element, H, 1>(p, p_stride, values + d + i, next + d + i, value_stride, tokens, out + d + i,
