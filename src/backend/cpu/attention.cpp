@@ -12,7 +12,7 @@ constexpr std::int64_t kSharedKeys = 256;
 
 // Tokens of a prompt that go through keys and values together, fewer where the scores of so many would not stay in the
 // second-level cache.
-constexpr std::int64_t kItemTokens = 16;
+constexpr std::int64_t kItemTokens = 32;
 constexpr std::int64_t kItemScores = 256 * 1024;
 
 /// Where a layer's keys and values of one head lie in a block:

@@ -145,11 +145,11 @@ void expect_same_as_token_by_token(KvType type, std::int64_t group, std::span<co
   }
 }
 
-// 1 key; within a block; across borders of blocks; whole items of 16 tokens and a rest; from the middle of a block.
+// 1 key; within a block; across borders of blocks; whole items of 32 tokens and a rest; from the middle of a block.
 TEST(Attention, OfAPromptIsTheSameAsTokenByToken) {
   for (const KvType type : {KvType::f32, KvType::f16}) {
     for (const std::int64_t group : {1, 3, 4}) {
-      for (const auto& [begin, end] : {std::pair<int, int>{0, 1}, {0, 40}, {5, 31}, {30, 34}, {32, 64}, {47, 111}}) {
+      for (const auto& [begin, end] : {std::pair<int, int>{0, 1}, {0, 40}, {5, 31}, {30, 34}, {32, 64}, {47, 118}}) {
         std::vector<Row> rows;
         for (std::int64_t position = begin; position < end; ++position) rows.push_back({0, position});
         const std::int64_t lengths[] = {end};
@@ -178,7 +178,7 @@ TEST(Attention, OfManySequencesIsTheSameAsTokenByToken) {
   }));
 }
 
-// So many keys that the scores of 16 tokens would take too much memory: fewer tokens at a time.
+// So many keys that the scores of 32 tokens would take too much memory: fewer tokens at a time.
 TEST(Attention, OfALongContextIsTheSameAsTokenByToken) {
   const std::int64_t lengths[] = {9000};
   std::vector<Row> rows;
