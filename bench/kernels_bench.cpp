@@ -102,34 +102,35 @@ void dense(State& state, const KernelTable& table, DenseType type, std::int64_t 
   count(state, bytes, tokens * rows * kIn);
 }
 
-/// One token of the 2B model against a long context: 5 key heads of 128, 4 queries each.
-void attention(State& state, const KernelTable& table, KvType type) {
-  constexpr std::int64_t kHeads = 4;
+/// The 2B model's 5 key heads of 128, 4 queries each: one token against a long context, or more tokens against one key
+/// head of 512 tokens that they find in a cache.
+void attention(State& state, const KernelTable& table, KvType type, std::int64_t tokens) {
   constexpr std::int64_t kHeadDim = 128;
-  constexpr std::int64_t kBlocks = 5 * 128;
+  const std::int64_t heads = 4 * tokens;
+  const std::int64_t blocks = tokens == 1 ? 5 * 128 : 16;
   const auto kv = static_cast<int>(type);
   const std::int64_t block_bytes = kKvBlockTokens * kHeadDim * (type == KvType::f32 ? 4 : 2);
-  const AlignedBuffer keys = memory(kBlocks * block_bytes);
-  const AlignedBuffer values = memory(kBlocks * block_bytes);
-  const AlignedBuffer q = random_floats(kHeads * kHeadDim);
-  AlignedBuffer scores = random_floats(kHeads * kBlocks * kKvBlockTokens);
-  AlignedBuffer out = random_floats(kHeads * kHeadDim);
-  const std::int64_t stride = kBlocks * kKvBlockTokens;
+  const AlignedBuffer keys = memory(blocks * block_bytes);
+  const AlignedBuffer values = memory(blocks * block_bytes);
+  const AlignedBuffer q = random_floats(heads * kHeadDim);
+  AlignedBuffer scores = random_floats(heads * blocks * kKvBlockTokens);
+  AlignedBuffer out = random_floats(heads * kHeadDim);
+  const std::int64_t stride = blocks * kKvBlockTokens;
   for (auto _ : state) {
-    for (std::int64_t b = 0; b < kBlocks; ++b) {
-      table.attention_scores[kv](q.as<float>(), kHeads, kHeadDim, keys.data() + b * block_bytes,
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      table.attention_scores[kv](q.as<float>(), heads, kHeadDim, keys.data() + b * block_bytes,
                                  keys.data() + (b + 1) * block_bytes, kHeadDim, 0.1F,
                                  scores.as<float>() + b * kKvBlockTokens, stride);
     }
-    for (std::int64_t h = 0; h < kHeads; ++h) table.softmax(scores.as<float>() + h * stride, stride);
-    for (std::int64_t b = 0; b < kBlocks; ++b) {
-      table.attention_values[kv](scores.as<float>() + b * kKvBlockTokens, kHeads, stride,
+    for (std::int64_t h = 0; h < heads; ++h) table.softmax(scores.as<float>() + h * stride, stride);
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      table.attention_values[kv](scores.as<float>() + b * kKvBlockTokens, heads, stride,
                                  values.data() + b * block_bytes, values.data() + (b + 1) * block_bytes, kHeadDim,
                                  kKvBlockTokens, kHeadDim, out.as<float>(), kHeadDim);
     }
     benchmark::ClobberMemory();
   }
-  count(state, 2 * kBlocks * block_bytes, 2 * kHeads * kBlocks * kKvBlockTokens * kHeadDim);
+  count(state, 2 * blocks * block_bytes, 2 * heads * blocks * kKvBlockTokens * kHeadDim);
 }
 
 void elementwise(State& state, const KernelTable& table, const std::string& op) {
@@ -191,8 +192,11 @@ void register_table(const KernelTable& table) {
           [&table, type, tokens](State& state) { dense(state, table, static_cast<DenseType>(type), tokens); });
     }
   }
-  add("attention/f32", [&table](State& state) { attention(state, table, KvType::f32); });
-  add("attention/f16", [&table](State& state) { attention(state, table, KvType::f16); });
+  for (const std::int64_t tokens : {1, 16}) {
+    const std::string what = "/tokens:" + std::to_string(tokens);
+    add("attention/f32" + what, [&table, tokens](State& state) { attention(state, table, KvType::f32, tokens); });
+    add("attention/f16" + what, [&table, tokens](State& state) { attention(state, table, KvType::f16, tokens); });
+  }
   for (const std::string op : {"rms_norm", "silu_gated", "relu2_gated", "softmax", "quantize"}) {
     add(op, [&table, op](State& state) { elementwise(state, table, op); });
   }

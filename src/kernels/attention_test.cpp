@@ -95,7 +95,7 @@ TEST_P(Attention, StoresEqualScalar) {
 TEST_P(Attention, ScoresEqualScalar) {
   EXPECT_TRUE(rc::check("table = scalar", [] {
     const std::size_t type = any_type();
-    const std::int64_t heads = any_size(4, 2);
+    const std::int64_t heads = any_size(8, 2);
     const std::int64_t head_dim = any_size(16);
     const std::int64_t q_stride = head_dim + *rc::gen::inRange<std::int64_t>(0, 9);
     const std::int64_t stride = kKvBlockTokens + *rc::gen::inRange<std::int64_t>(0, 9);
@@ -115,7 +115,7 @@ TEST_P(Attention, ScoresEqualScalar) {
 TEST_P(Attention, ValuesEqualScalar) {
   EXPECT_TRUE(rc::check("table = scalar", [] {
     const std::size_t type = any_type();
-    const std::int64_t heads = any_size(4, 2);
+    const std::int64_t heads = any_size(8, 2);
     const std::int64_t head_dim = any_size(16, 6);
     const std::int64_t value_stride = head_dim + *rc::gen::inRange<std::int64_t>(0, 9);
     const auto tokens = *rc::gen::inRange<std::int64_t>(0, kKvBlockTokens + 1);

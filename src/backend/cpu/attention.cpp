@@ -10,6 +10,11 @@ using kernels::kKvBlockTokens;
 // Below this many keys, a group of heads is too short a piece of work to share.
 constexpr std::int64_t kSharedKeys = 256;
 
+// Tokens of a prompt that go through keys and values together, fewer where the scores of so many would not stay in the
+// second-level cache.
+constexpr std::int64_t kItemTokens = 32;
+constexpr std::int64_t kItemScores = 256 * 1024;
+
 /// Where a layer's keys and values of one head lie in a block:
 /// layers × { keys [kv_heads, head_dim, 32], values [kv_heads, 32, value_stride] }.
 struct KvLayout {
@@ -46,7 +51,8 @@ int type_index(const KvShape& shape) {
   return static_cast<int>(shape.type == KvType::f32 ? kernels::KvType::f32 : kernels::KvType::f16);
 }
 
-/// One call of attention(). An item is one token and one group of query heads that share a key/value head.
+/// One call of attention(). An item is a few consecutive tokens of one sequence and one group of query heads that share
+/// a key/value head. Its scores are [heads, tokens, stride()].
 struct AttentionCall {
   const kernels::KernelTable& table;
   const KvLayout layout;
@@ -61,49 +67,101 @@ struct AttentionCall {
   const int type = type_index(shape);
 
   struct Item {
-    const KvCursor& token;
-    std::int64_t row;
+    std::span<const KvCursor> tokens;
+    std::int64_t row;  // of the first token
     std::int64_t kv_head;
-    [[nodiscard]] std::int64_t keys() const { return token.position + 1; }
-    [[nodiscard]] std::int64_t blocks() const { return token.position / kKvBlockTokens + 1; }
+    [[nodiscard]] std::int64_t count() const { return static_cast<std::int64_t>(tokens.size()); }
+    /// Keys that a token sees, by its place in the item.
+    [[nodiscard]] std::int64_t keys(std::int64_t token) const { return tokens.front().position + token + 1; }
+    [[nodiscard]] std::int64_t blocks() const { return tokens.back().position / kKvBlockTokens + 1; }
     [[nodiscard]] std::int64_t stride() const { return blocks() * kKvBlockTokens; }
   };
+  [[nodiscard]] Item item(PartRange rows, std::int64_t kv_head) const {
+    const auto begin = static_cast<std::size_t>(rows.begin);
+    return {tokens.subspan(begin, static_cast<std::size_t>(rows.end) - begin), rows.begin, kv_head};
+  }
+  /// Items of one token.
   [[nodiscard]] std::int64_t items() const { return q.rows * shape.kv_heads; }
   [[nodiscard]] Item item(std::int64_t i) const {
     const std::int64_t row = i / shape.kv_heads;
-    return {tokens[static_cast<std::size_t>(row)], row, i % shape.kv_heads};
+    return item({row, row + 1}, i % shape.kv_heads);
   }
-  [[nodiscard]] std::int64_t column(const Item& item) const { return item.kv_head * heads * shape.head_dim; }
 
   /// Key or value block `b`, or the last one, whose place in a layer is `at`.
   static const std::byte* block_at(const Item& item, std::int64_t b, std::int64_t at) {
-    return bytes_of(*item.token.blocks[std::min(b, item.blocks() - 1)]) + at;
+    return bytes_of(*item.tokens.front().blocks[std::min(b, item.blocks() - 1)]) + at;
   }
-  /// scores: [heads, item.stride()]; of block `b` alone.
+  /// Kernels take rows at equal distances: here `count` of them, the first being head `head` of token `token`, the
+  /// others its other heads or that head of the tokens after it.
+  struct Rows {
+    std::int64_t token;
+    std::int64_t head;
+    std::int64_t count;
+    bool of_one_token;
+  };
+  /// Calls f(Rows) for all rows of the item's tokens [first, last), the way that gives more rows at once.
+  template <typename F>
+  void for_rows(std::int64_t first, std::int64_t last, F f) const {
+    if (last - first < heads) {
+      for (std::int64_t t = first; t < last; ++t) f(Rows{t, 0, heads, true});
+    } else {
+      for (std::int64_t h = 0; h < heads; ++h) f(Rows{first, h, last - first, false});
+    }
+  }
+  template <typename T>
+  T* at(MatrixView<T> matrix, const Item& item, const Rows& rows) const {
+    return matrix.row(item.row + rows.token) + (item.kv_head * heads + rows.head) * shape.head_dim;
+  }
+  template <typename T>
+  std::int64_t distance(MatrixView<T> matrix, const Rows& rows) const {
+    return rows.of_one_token ? shape.head_dim : matrix.stride;
+  }
+  static std::int64_t score_at(const Item& item, const Rows& rows) {
+    return (rows.head * item.count() + rows.token) * item.stride();
+  }
+  static std::int64_t score_distance(const Item& item, const Rows& rows) {
+    return rows.of_one_token ? item.count() * item.stride() : item.stride();
+  }
+
+  /// Scores of block `b` alone, for the tokens that see some of it.
   void scores_of_block(const Item& item, std::int64_t b, float* scores) const {
-    const std::int64_t at = layout.key(layer, item.kv_head);
-    table.attention_scores[type](q.row(item.row) + column(item), heads, shape.head_dim, block_at(item, b, at),
-                                 block_at(item, b + 1, at), shape.head_dim, scale, scores + b * kKvBlockTokens,
-                                 item.stride());
+    const std::int64_t place = layout.key(layer, item.kv_head);
+    const std::int64_t first = std::max<std::int64_t>(0, b * kKvBlockTokens + 1 - item.keys(0));
+    for_rows(first, item.count(), [&](const Rows& rows) {
+      table.attention_scores[type](at(q, item, rows), rows.count, distance(q, rows), block_at(item, b, place),
+                                   block_at(item, b + 1, place), shape.head_dim, scale,
+                                   scores + score_at(item, rows) + b * kKvBlockTokens, score_distance(item, rows));
+    });
   }
-  /// In place, scores of one head → probabilities.
-  void softmax_of_head(const Item& item, std::int64_t head, float* scores) const {
-    float* row = scores + head * item.stride();
-    table.softmax(row, item.keys());
+  /// In place, scores of one head of one token → probabilities.
+  void softmax_of_row(const Item& item, std::int64_t token, std::int64_t head, float* scores) const {
+    float* row = scores + (head * item.count() + token) * item.stride();
+    table.softmax(row, item.keys(token));
     if (probabilities.data == nullptr) return;
-    std::copy_n(row, std::min(item.keys(), probabilities.cols),
-                probabilities.row((item.row * shape.kv_heads + item.kv_head) * heads + head));
+    std::copy_n(row, std::min(item.keys(token), probabilities.cols),
+                probabilities.row(((item.row + token) * shape.kv_heads + item.kv_head) * heads + head));
   }
-  /// Dimensions [begin, end) of the output of all heads.
+  /// Dimensions [begin, end) of the output of all heads. What all tokens see of a block is read once for all of them.
   void values_of_dims(const Item& item, const float* scores, std::int64_t begin, std::int64_t end) const {
-    float* to = out.row(item.row) + column(item) + begin;
-    for (std::int64_t h = 0; h < heads; ++h) std::fill_n(to + h * shape.head_dim, end - begin, 0.0F);
+    for (std::int64_t i = 0; i < item.count() * heads; ++i) {
+      std::fill_n(at(out, item, {i / heads, i % heads, 1, true}) + begin, end - begin, 0.0F);
+    }
     for (std::int64_t b = 0; b < item.blocks(); ++b) {
-      const std::int64_t count = std::min(kKvBlockTokens, item.keys() - b * kKvBlockTokens);
-      const std::int64_t at = layout.value(layer, item.kv_head) + begin * layout.element;
-      table.attention_values[type](scores + b * kKvBlockTokens, heads, item.stride(), block_at(item, b, at),
-                                   block_at(item, b + 1, at), layout.value_stride, count, end - begin, to,
-                                   shape.head_dim);
+      const std::int64_t first_key = b * kKvBlockTokens;
+      const std::int64_t place = layout.value(layer, item.kv_head) + begin * layout.element;
+      const auto add = [&](const Rows& rows, std::int64_t from, std::int64_t to) {
+        table.attention_values[type](
+            scores + score_at(item, rows) + first_key + from, rows.count, score_distance(item, rows),
+            block_at(item, b, place) + from * layout.value_stride * layout.element, block_at(item, b + 1, place),
+            layout.value_stride, to - from, end - begin, at(out, item, rows) + begin, distance(out, rows));
+      };
+      const auto seen = [&](std::int64_t token) {
+        return std::clamp<std::int64_t>(item.keys(token) - first_key, 0, kKvBlockTokens);
+      };
+      for_rows(0, item.count(), [&](const Rows& rows) { add(rows, 0, seen(0)); });
+      for (std::int64_t t = 1; t < item.count(); ++t) {
+        if (seen(t) > seen(0)) add({t, 0, heads, true}, seen(0), seen(t));
+      }
     }
   }
 };
@@ -113,14 +171,36 @@ float* grown(std::vector<float>& memory, std::int64_t size) {
   return memory.data();
 }
 
+/// Runs of at most `most` rows that are consecutive tokens of one sequence.
+std::vector<PartRange> runs_of(std::span<const KvCursor> tokens, std::int64_t most) {
+  std::vector<PartRange> runs;
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    const auto row = static_cast<std::int64_t>(t);
+    if (t > 0 && tokens[t].blocks == tokens[t - 1].blocks && tokens[t].position == tokens[t - 1].position + 1 &&
+        row - runs.back().begin < most) {
+      runs.back().end = row + 1;
+    } else {
+      runs.push_back({row, row + 1});
+    }
+  }
+  return runs;
+}
+
 /// Many items: a thread computes whole ones.
-void attend_by_item(const AttentionCall& call, ThreadPool& pool, std::span<std::vector<float>> memory) {
-  pool.share(call.items(), 1, [&](int part, PartRange piece) {
+void attend_by_item(const AttentionCall& call, std::int64_t keys, ThreadPool& pool,
+                    std::span<std::vector<float>> memory) {
+  std::int64_t most = kItemTokens;
+  while (most > 1 && (call.items() < 4 * pool.size() * most || most * call.heads * keys > kItemScores)) most /= 2;
+  const std::vector<PartRange> runs = runs_of(call.tokens, most);
+  const std::int64_t kv_heads = call.shape.kv_heads;
+  pool.share(static_cast<std::int64_t>(runs.size()) * kv_heads, 1, [&](int part, PartRange piece) {
     for (std::int64_t i = piece.begin; i < piece.end; ++i) {
-      const AttentionCall::Item item = call.item(i);
-      float* scores = grown(memory[static_cast<std::size_t>(part)], call.heads * item.stride());
+      const AttentionCall::Item item = call.item(runs[static_cast<std::size_t>(i / kv_heads)], i % kv_heads);
+      float* scores = grown(memory[static_cast<std::size_t>(part)], call.heads * item.count() * item.stride());
       for (std::int64_t b = 0; b < item.blocks(); ++b) call.scores_of_block(item, b, scores);
-      for (std::int64_t h = 0; h < call.heads; ++h) call.softmax_of_head(item, h, scores);
+      for (std::int64_t h = 0; h < call.heads; ++h) {
+        for (std::int64_t t = 0; t < item.count(); ++t) call.softmax_of_row(item, t, h, scores);
+      }
       call.values_of_dims(item, scores, 0, call.shape.head_dim);
     }
   });
@@ -146,7 +226,7 @@ void attend_together(const AttentionCall& call, ThreadPool& pool, std::vector<fl
   });
   pool.share(call.items() * call.heads, 1, [&](int, PartRange range) {
     for (std::int64_t i = range.begin; i < range.end; ++i) {
-      call.softmax_of_head(call.item(i / call.heads), i % call.heads, scores_of(i / call.heads));
+      call.softmax_of_row(call.item(i / call.heads), 0, i % call.heads, scores_of(i / call.heads));
     }
   });
   const std::int64_t dims = call.shape.head_dim;
@@ -218,7 +298,7 @@ void CpuBackend::attention(const KvShape& shape, std::int64_t layer, MatrixView<
   if (pool_.size() > 1 && call.items() < 4 * pool_.size() && keys >= kSharedKeys) {
     attend_together(call, pool_, scores_[0]);
   } else {
-    attend_by_item(call, pool_, scores_);
+    attend_by_item(call, keys, pool_, scores_);
   }
 }
 

@@ -19,7 +19,7 @@ struct Lanes {
 constexpr int kDenseRows = 4;
 constexpr int kDenseTileRows = 2;
 constexpr int kDenseTileTokens = 2;
-constexpr int kTileHeads = 4;
+constexpr int kTileHeads = 6;
 constexpr int kTileVectors = 1;
 
 inline Lanes splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }

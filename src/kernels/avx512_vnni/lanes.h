@@ -16,7 +16,7 @@ struct Lanes {
 constexpr int kDenseRows = 8;        // rows at once for one token
 constexpr int kDenseTileRows = 4;    // rows × tokens at once for more
 constexpr int kDenseTileTokens = 4;  //
-constexpr int kTileHeads = 4;        // attention: heads × vectors at once
+constexpr int kTileHeads = 8;        // attention: heads × vectors at once
 constexpr int kTileVectors = 2;
 
 inline __mmask16 first(std::int64_t n) { return static_cast<__mmask16>((1U << n) - 1U); }
