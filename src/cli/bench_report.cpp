@@ -30,11 +30,10 @@ Json to_json(const BenchReport& report) {
   const IntegerPeak* const peak = result.peak_of(report.info.kernels);
   Json prompts = Json::array();
   for (const PromptPoint& point : result.prompts) {
-    prompts.push_back(
-        {{"tokens", point.tokens},
-         {"tokens_per_second", point.tokens_per_second},
-         {"macs_per_second", point.macs_per_second},
-         {"share_of_peak", peak != nullptr ? Json(point.macs_per_second / peak->macs_per_second) : Json()}});
+    prompts.push_back({{"tokens", point.tokens},
+                       {"tokens_per_second", point.tokens_per_second},
+                       {"macs_per_second", point.macs_per_second},
+                       {"share_of_peak", peak != nullptr ? Json(point.share) : Json()}});
   }
   Json generation = Json::array();
   for (const GenerationPoint& point : result.generation) {
@@ -43,7 +42,7 @@ Json to_json(const BenchReport& report) {
                           {"bytes_per_token", point.bytes_per_token},
                           {"head_rows_per_token", point.head_rows},
                           {"bytes_per_second", point.bytes_per_second()},
-                          {"share_of_read_bandwidth", point.bytes_per_second() / result.read_bandwidth}});
+                          {"share_of_read_bandwidth", point.share}});
   }
   Json batches = Json::array();
   for (const BatchPoint& point : result.batches) {
@@ -108,15 +107,15 @@ std::string in_words(const BenchReport& report) {
     text += fmt::format("prompt     {:>4} {:>8.1f} tokens/s  {:>8.1f} GMAC/s", point.tokens, point.tokens_per_second,
                         point.macs_per_second / 1e9);
     if (peak != nullptr) {
-      text += fmt::format("  {:>3.0f} % of {}", 100 * point.macs_per_second / peak->macs_per_second, peak->name);
+      text += fmt::format("  {:>3.0f} % of {}", 100 * point.share, peak->name);
     }
     text += '\n';
   }
   for (const GenerationPoint& point : result.generation) {
     text += fmt::format(
         "generation {:>4} {:>8.1f} tokens/s  {:>8.1f} GB/s    {:>3.0f} % of reading, {} and {:.0f} head rows a token\n",
-        point.context, point.tokens_per_second, point.bytes_per_second() / 1e9,
-        100 * point.bytes_per_second() / result.read_bandwidth, format_bytes(point.bytes_per_token), point.head_rows);
+        point.context, point.tokens_per_second, point.bytes_per_second() / 1e9, 100 * point.share,
+        format_bytes(point.bytes_per_token), point.head_rows);
   }
   for (const BatchPoint& point : result.batches) {
     text += fmt::format("batch      {:>4} {:>8.1f} tokens/s  {:>8.2f} times one sequence\n", point.sequences,

@@ -22,6 +22,13 @@ double median(std::vector<double> values) {
 /// One row of values for each point: points take turns, so that a slow second of the machine meets all of them.
 using Samples = std::vector<std::vector<double>>;
 
+/// The median of speeds · unit over the limits of the same turns; 0 without limits.
+double median_share(const std::vector<double>& speeds, double unit, const std::vector<double>& limits) {
+  std::vector<double> shares;
+  for (std::size_t i = 0; i < limits.size(); ++i) shares.push_back(speeds[i] * unit / limits[i]);
+  return shares.empty() ? 0 : median(std::move(shares));
+}
+
 class Bencher {
  public:
   Bencher(const Engine& engine, const BenchmarkPlan& plan)
@@ -76,8 +83,10 @@ class Bencher {
   void measure_prompts();
   void measure_generation();
   void measure_batches();
-  void measure_peaks();
-  void measure_bandwidth();
+  /// Adds the limit of the active kernels, if they have one.
+  void measure_peaks(std::vector<double>& limits);
+  /// Of huge pages.
+  double measure_bandwidth();
   double decoding_rate(std::int64_t count);
 
   const Engine& engine_;
@@ -95,6 +104,7 @@ void Bencher::measure_prompts() {
   for (const std::int64_t tokens : points) all += static_cast<double>(tokens * plan_.repetitions);
   double done = 0;
   Samples rates(points.size());
+  std::vector<double> limits;
   model::KvSequence sequence = model().make_sequence();
   for (int repetition = 0; repetition < plan_.repetitions; ++repetition) {
     for (std::size_t i = 0; i < points.size(); ++i) {
@@ -105,11 +115,12 @@ void Bencher::measure_prompts() {
       done += static_cast<double>(points[i]);
       progress("Prompts", done, all);
     }
-    measure_peaks();
+    measure_peaks(limits);
   }
+  const auto macs = static_cast<double>(info_.ternary_parameters);
   for (std::size_t i = 0; i < points.size(); ++i) {
     const double rate = median(rates[i]);
-    result_.prompts.push_back({points[i], rate, rate * static_cast<double>(info_.ternary_parameters)});
+    result_.prompts.push_back({points[i], rate, rate * macs, median_share(rates[i], macs, limits)});
   }
 }
 
@@ -140,6 +151,7 @@ void Bencher::measure_generation() {
 
   Samples rates(points.size());
   std::vector<double> head_rows(points.size());
+  std::vector<double> limits;
   for (int repetition = 0; repetition < plan_.repetitions; ++repetition) {
     for (std::size_t i = 0; i < points.size(); ++i) {
       const Generation made = generate(sessions[i], points[i], plan_.tokens);
@@ -147,14 +159,16 @@ void Bencher::measure_generation() {
       rates[i].push_back((plan_.tokens - 1) / made.generation_seconds);
       head_rows[i] = static_cast<double>(made.head_rows) / plan_.tokens;
     }
-    measure_bandwidth();
+    limits.push_back(measure_bandwidth());
     progress("Generation", repetition + 1, plan_.repetitions);
   }
   for (std::size_t i = 0; i < points.size(); ++i) {
     const double middle = static_cast<double>(std::max<std::int64_t>(points[i], 1)) + plan_.tokens / 2.0;
     const double weights =
         static_cast<double>(info_.bytes_per_token) + head_rows[i] * static_cast<double>(info_.head_row_bytes);
-    result_.generation.push_back({points[i], median(rates[i]), weights + middle * kv_bytes, head_rows[i]});
+    const double bytes = weights + middle * kv_bytes;
+    result_.generation.push_back(
+        {points[i], median(rates[i]), bytes, head_rows[i], median_share(rates[i], bytes, limits)});
   }
 }
 
@@ -197,22 +211,25 @@ double Bencher::decoding_rate(std::int64_t count) {
   return static_cast<double>(count * (plan_.tokens - 1)) / watch.seconds();
 }
 
-void Bencher::measure_peaks() {
+void Bencher::measure_peaks(std::vector<double>& limits) {
   const std::vector<IntegerPeak> peaks = measure_integer_peaks(info_.threads, 3);
   result_.peaks.resize(peaks.size());
   for (std::size_t i = 0; i < peaks.size(); ++i) {
     result_.peaks[i] = {peaks[i].name, std::max(result_.peaks[i].macs_per_second, peaks[i].macs_per_second)};
+    if (peaks[i].name == peak_of_kernels(info_.kernels)) limits.push_back(peaks[i].macs_per_second);
   }
 }
 
-void Bencher::measure_bandwidth() {
+double Bencher::measure_bandwidth() {
   // A small model's weights may lie in the caches; the limit is that of memory.
   const auto bytes = static_cast<std::size_t>(std::max(info_.weight_bytes, std::int64_t{512} << 20));
   const auto measure = [&](Pages pages, double& best) {
-    best = std::max(best, measure_read_bandwidth(info_.threads, bytes, pages, 3));
+    const double now = measure_read_bandwidth(info_.threads, bytes, pages, 3);
+    best = std::max(best, now);
+    return now;
   };
-  measure(Pages::huge, result_.read_bandwidth);
-  measure(Pages::ordinary, result_.read_bandwidth_ordinary_pages);
+  (void)measure(Pages::ordinary, result_.read_bandwidth_ordinary_pages);
+  return measure(Pages::huge, result_.read_bandwidth);
 }
 
 }  // namespace

@@ -17,7 +17,9 @@ struct BenchmarkPlan {
   std::vector<std::int64_t> contexts;  ///< tokens before the generated ones; with `tokens` at most the context
   std::vector<std::int64_t> batches;   ///< sequences decoded together; at least 1
   int tokens = 32;                     ///< generated in one repetition; at least 2
-  int repetitions = 5;                 ///< of each measurement; medians of speeds, the best of limits
+  /// Of each measurement: medians of speeds, the best of limits. Shares are medians too, each of a speed and the limit
+  /// measured right after it.
+  int repetitions = 5;
   /// Called from the measuring thread with what is measured and the part of it that is done, in [0, 1].
   std::function<void(std::string_view phase, double fraction)> on_progress;
 };
@@ -26,6 +28,7 @@ struct PromptPoint {
   std::int64_t tokens;
   double tokens_per_second;
   double macs_per_second;  ///< of the ternary layers; attention and head are not counted
+  double share;            ///< of the active kernels' peak_of(); 0 when there is none
 };
 
 struct GenerationPoint {
@@ -33,6 +36,7 @@ struct GenerationPoint {
   double tokens_per_second;
   double bytes_per_token;  ///< weights, and the cache in the middle of the generated tokens
   double head_rows;        ///< logits computed from the full head for a token; counted in bytes_per_token
+  double share;            ///< of the read bandwidth in huge pages
 
   [[nodiscard]] double bytes_per_second() const { return tokens_per_second * bytes_per_token; }
 };
