@@ -64,7 +64,7 @@ run_stage() {
   wrapper=
   case $1 in
     release) stage release release all "" -DBUILD_TESTING=ON ;;
-    asan) stage asan asan-ubsan all "-LE cli" "$fuzz" ;;
+    asan) stage asan asan-ubsan all "" "$fuzz" ;;
     tsan | tsan-engine)
       [ "$1" = tsan ] && tests=$threaded || tests=$threaded_engine
       # The sanitizer of g++ 12 dies at random where the kernel randomises addresses by more than 28 bits.
