@@ -78,7 +78,8 @@ void scores_of_heads(const float* q, std::int64_t heads, std::int64_t q_stride, 
                      std::int64_t scores_stride) {
   for (; heads >= H; heads -= H, q += H * q_stride, scores += H * scores_stride) {
     for (std::int64_t j = 0; j < kKvBlockTokens; j += kTileVectors * kLanes) {
-      scores_tile<Element, H>(q, q_stride, keys + j, next + j, head_dim, scale, scores + j, scores_stride);
+      const std::int64_t at = head_dim == 0 ? 0 : j;  // without dimensions the block may be null
+      scores_tile<Element, H>(q, q_stride, keys + at, next + at, head_dim, scale, scores + j, scores_stride);
     }
   }
   if constexpr (H > 1) {
