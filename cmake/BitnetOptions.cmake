@@ -19,6 +19,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # g++ 12 sees an overlap in std::string's own concatenation (GCC bug 105651).
   add_compile_options(-Wno-restrict)
 endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ takes the sources of a unit for headers, where types of unnamed namespaces in members would be a mistake.
+  add_compile_options(-Wno-subobject-linkage)
+endif()
 if(BITNET_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     message(FATAL_ERROR "BITNET_FUZZ needs clang: configure with --preset asan-ubsan or -DCMAKE_CXX_COMPILER=clang++-14")
