@@ -4,9 +4,8 @@
 #   tools/test.sh [STAGE...]        without a stage: release asan tsan aarch64
 #
 #   release   g++, optimised: every test; style and room checks; the outside consumer of the installed package
-#   asan      clang with AddressSanitizer and UndefinedBehaviorSanitizer: every test but those that
-#             talk to the program through a terminal and wait for its answer, and each fuzz target for
-#             BITNET_FUZZ_SECONDS (10)
+#   asan      clang with AddressSanitizer and UndefinedBehaviorSanitizer: every test but those of
+#             the program, which wait for its answer in time, and each fuzz target for BITNET_FUZZ_SECONDS (10)
 #   tsan      ThreadSanitizer: the tests of what runs in several threads
 #   tsan-engine  the same for whole models and sessions; not among the default stages, it builds all rooms once more
 #   aarch64   cross-compiled, under qemu: the kernels, what computes with them, and the fingerprint
