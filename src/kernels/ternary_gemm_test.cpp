@@ -156,18 +156,26 @@ TEST_P(TernaryGemm, LargestSums) {
   }
 }
 
+void expect_all_rows_equal_scalar(const KernelTable& table, const Problem& p) {
+  Guarded<std::int32_t> expected(p.tokens * p.rows);
+  Guarded<std::int32_t> sums(p.tokens * p.rows);
+  kScalarTable.ternary_gemm(p.matrix(), 0, p.rows, p.activations(), expected.data(), p.rows);
+  table.ternary_gemm(p.matrix(), 0, p.rows, p.activations(), sums.data(), p.rows);
+  EXPECT_TRUE(sums.same_as(expected)) << p.rows << " rows of " << p.in << ", " << p.tokens << " tokens";
+}
+
 // More rows than one panel of the second-level cache holds, and more of everything than tiles take at once.
 TEST_P(TernaryGemm, ManyRows) {
   Rng rng(7);
   for (const std::int64_t tokens : {6, 39}) {
-    const Problem p = random_values(rng, 1100, 1000, tokens, 0);
-    const std::int64_t stride = p.rows;
-    Guarded<std::int32_t> expected(p.tokens * stride);
-    Guarded<std::int32_t> sums(p.tokens * stride);
-    kScalarTable.ternary_gemm(p.matrix(), 0, p.rows, p.activations(), expected.data(), stride);
-    table().ternary_gemm(p.matrix(), 0, p.rows, p.activations(), sums.data(), stride);
-    EXPECT_TRUE(sums.same_as(expected)) << tokens << " tokens";
+    expect_all_rows_equal_scalar(table(), random_values(rng, 1100, 1000, tokens, 0));
   }
+}
+
+// Rows longer than what is unpacked at once, and more tokens than pass over it.
+TEST_P(TernaryGemm, LongRows) {
+  Rng rng(8);
+  expect_all_rows_equal_scalar(table(), random_values(rng, 7, 7168 + 300, 50, 0));
 }
 
 }  // namespace
