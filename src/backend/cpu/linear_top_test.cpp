@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/cpu_features.h"
@@ -64,6 +65,32 @@ void expect_exact(const std::vector<float>& top, const std::vector<float>& full,
   const auto keep = static_cast<std::size_t>(wanted.keep);
   const float least = counted.size() < keep ? kNever : counted[keep - 1];
   for (std::size_t i = 0; i < full.size(); ++i) RC_ASSERT(full[i] < least || top[i] == full[i]);
+}
+
+/// 0.49 beside 127 becomes 0 as int8: by the copy alone row 0 (130) is above row 9 (128), which is the largest
+/// (135.35).
+TEST(LinearTop, CountsTheErrorOfTheInput) {
+  constexpr std::int64_t kRows = 16;
+  constexpr std::int64_t kCols = 32;
+  std::vector<float> w(kRows * kCols, 0.0F);
+  const auto set = [&](std::int64_t row, std::initializer_list<std::pair<std::int64_t, float>> values) {
+    for (const auto& [col, value] : values) w[static_cast<std::size_t>(row * kCols + col)] = value;
+  };
+  set(0, {{0, 1.0F}, {16, 1.0F}, {1, 3.0F}, {17, 15.0F}});
+  set(9, {{0, 1.0F}, {16, 15.0F}, {1, 1.0F}, {17, 15.0F}});
+  std::vector<float> x(kCols, 0.0F);
+  x[0] = 127.0F;
+  x[16] = 0.49F;
+  x[1] = 1.0F;
+  ThreadPool pool(1);
+  CpuBackend cpu(kernels::choose_table("", detect_cpu_features()), pool);
+  const auto weights =
+      cpu.prepare_dense({"head", DType::f32, reinterpret_cast<const std::byte*>(w.data()), kRows, kCols});
+  cpu.prepare_top(*weights);
+  const TopRows wanted{1, {}};
+  std::vector<float> y(kRows);
+  EXPECT_LT(cpu.linear_top({x.data(), 1, kCols}, *weights, std::span(&wanted, 1), {y.data(), 1, kRows}), kRows);
+  EXPECT_NEAR(y[9], 135.35F, 1e-4F);
 }
 
 TEST(LinearTop, KeepsTheLargestOutputsExactly) {
