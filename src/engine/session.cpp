@@ -2,138 +2,90 @@
 
 #include <algorithm>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 #include "base/fail.h"
-#include "base/stopwatch.h"
-#include "engine/engine_state.h"
-#include "engine/text_stream.h"
-#include "generate/generator.h"
+#include "engine/generation_run.h"
 
 namespace bitnet {
 namespace {
 
-// A caller can stop between two of these, also in a long prompt.
-constexpr std::size_t kPromptChunk = 512;
+using Prompts = std::vector<std::vector<std::int32_t>>;
+
+/// What is left unset comes from the checkpoint.
+InferenceSettings completed(InferenceSettings settings, const InferenceSettings& checkpoint) {
+  settings.validate();
+  if (settings.eos_token_id.empty()) settings.eos_token_id = checkpoint.eos_token_id;
+  if (!settings.bos_token_id) settings.bos_token_id = checkpoint.bos_token_id;
+  if (!settings.pad_token_id) settings.pad_token_id = checkpoint.pad_token_id;
+  return settings;
+}
+
+/// The ids that the model is to see: no padding in front, and something to continue.
+std::vector<std::int32_t> prepared(std::span<const std::int32_t> ids, const InferenceSettings& settings) {
+  const auto& eos = settings.eos_token_id;
+  // As in the reference: what is also an EOS is no padding.
+  const bool has_padding = settings.attention_mask && settings.pad_token_id &&
+                           std::find(eos.begin(), eos.end(), *settings.pad_token_id) == eos.end();
+  std::vector<std::int32_t> prompt(ids.begin(), ids.end());
+  if (has_padding) {
+    const auto first = std::find_if(prompt.begin(), prompt.end(), [&](auto id) { return id != settings.pad_token_id; });
+    if (first != prompt.end()) prompt.erase(prompt.begin(), first);
+  }
+  const auto start = settings.decoder_start_token_id ? settings.decoder_start_token_id : settings.bos_token_id;
+  if (prompt.empty() && start) prompt.push_back(*start);
+  return prompt;
+}
 
 }  // namespace
 
-class Session::Impl final : public generate::StepModel {
+class Session::Impl {
  public:
-  explicit Impl(const Engine& engine) : engine_(engine), sequence_(transformer().make_sequence()) {}
+  explicit Impl(const Engine& engine) : engine_(engine), kept_(transformer().make_sequence()) {}
 
   [[nodiscard]] const Engine& engine() const { return engine_; }
   [[nodiscard]] EngineState& state() const { return engine_.state(); }
   [[nodiscard]] model::Transformer& transformer() const { return *state().transformer; }
-  [[nodiscard]] std::int64_t context_length() const override { return engine_.config().max_position_embeddings; }
 
-  std::span<float> append(std::span<const std::int32_t> ids, const backend::TopRows& needed) override {
-    logits_.resize(static_cast<std::size_t>(engine_.config().vocab_size));
-    while (ids.size() > kPromptChunk) {
-      forward(ids.first(kPromptChunk), nullptr);
-      ids = ids.subspan(kPromptChunk);
-      if (on_text_ != nullptr && *on_text_ && !(*on_text_)({})) fail(ErrorKind::cancelled, "stopped by the caller");
-    }
-    forward(ids, &needed);
-    if (!first_logits_) first_logits_ = watch_.seconds();
-    return logits_;
-  }
-
-  Generation run(std::span<const std::int32_t> prompt, InferenceSettings settings, const OnText& on_text);
-  void reset() {
-    sequence_.truncate(0);
-    cached_.clear();
-  }
+  /// `prompts` as the caller gave them.
+  std::vector<Generation> run(Prompts prompts, const InferenceSettings& given, const OnResultText& on_text);
+  void reset() { kept_.truncate(0); }
 
  private:
-  /// `needed`: of the last token's logits; null: none of them.
-  void forward(std::span<const std::int32_t> ids, const backend::TopRows* needed) {
-    std::vector<model::BatchToken> batch;
-    for (const std::int32_t id : ids) batch.push_back({id, 0, false});
-    batch.back().wants_logits = needed != nullptr;
-    model::KvSequence* sequences[] = {&sequence_};
-    const std::lock_guard lock(state().computing);
-    const MatrixView<float> logits{logits_.data(), 1, static_cast<std::int64_t>(logits_.size())};
-    const auto top = needed != nullptr ? std::span(needed, 1) : std::span<const backend::TopRows>();
-    head_rows_ += transformer().forward(batch, sequences, logits, nullptr, top);
-    cached_.insert(cached_.end(), ids.begin(), ids.end());
-  }
-
-  /// Cuts the cache back to what it shares with the prompt; returns how much that is. One token is always left to
-  /// compute, for its logits.
-  std::size_t reuse_prefix(std::span<const std::int32_t> prompt) {
-    const auto [mine, theirs] = std::mismatch(cached_.begin(), cached_.end(), prompt.begin(), prompt.end());
-    const auto shared = std::min<std::size_t>(static_cast<std::size_t>(mine - cached_.begin()), prompt.size() - 1);
-    sequence_.truncate(static_cast<std::int64_t>(shared));
-    cached_.resize(shared);
-    return shared;
-  }
-
   Engine engine_;
-  model::KvSequence sequence_;
-  std::vector<std::int32_t> cached_;    // the ids that sequence_ holds
-  std::vector<float> logits_;           // [vocab]
-  const OnText* on_text_ = nullptr;     // of the generation that is running
-  std::int64_t head_rows_ = 0;          // rows of the full head that it has computed
-  Stopwatch watch_;                     // of the generation that is running
-  std::optional<double> first_logits_;  // seconds
+  PagedSequence kept_;  // of the last call for a single result
 };
 
-Generation Session::Impl::run(std::span<const std::int32_t> prompt, InferenceSettings settings, const OnText& on_text) {
-  settings.validate();
-  if (settings.eos_token_id.empty()) settings.eos_token_id = state().settings.eos_token_id;
-  // Nothing to continue: the text starts with the begin-of-text token, as in the reference.
-  if (prompt.empty() && settings.bos_token_id) prompt = std::span(&*settings.bos_token_id, 1);
-  Generation result;
-  result.prompt_ids.assign(prompt.begin(), prompt.end());
+std::vector<Generation> Session::Impl::run(Prompts prompts, const InferenceSettings& given,
+                                           const OnResultText& on_text) {
+  const InferenceSettings settings = completed(given, state().settings);
+  const std::int64_t context = engine_.config().max_position_embeddings;
   // Refuses a prompt that does not fit before anything is computed.
-  (void)generate::token_budget(static_cast<std::int64_t>(prompt.size()), context_length(), settings);
+  for (std::vector<std::int32_t>& prompt : prompts) {
+    prompt = prepared(prompt, settings);
+    (void)generate::token_budget(std::ssize(prompt), context, settings);
+  }
   {
     const std::lock_guard lock(state().computing);
     state().pool.resize(settings.threads);
   }
-  const std::size_t shared = reuse_prefix(prompt);
-  result.reused_tokens = static_cast<std::int64_t>(shared);
-
-  std::optional<TextStream> stream;
-  if (state().tokenizer) stream.emplace(*state().tokenizer, prompt, settings.stop_strings);
-  bool cancelled = false;
-  const auto emit = [&](const std::string& text) {
-    result.text += text;
-    if (on_text && !text.empty() && !on_text(text)) cancelled = true;
-  };
-  const auto on_token = [&](std::int32_t id) {
-    if (stream) emit(stream->push(id));
-    return !cancelled && !(stream && stream->stopped());
-  };
-
-  on_text_ = &on_text;
-  first_logits_.reset();
-  head_rows_ = 0;
-  watch_ = {};
-  try {
-    generate::Outcome outcome = generate::generate(*this, prompt, prompt.subspan(shared), settings, on_token);
-    result.ids = std::move(outcome.ids);
-    if (outcome.cause == generate::StopCause::eos) result.finish = FinishReason::eos;
-  } catch (const Error& error) {
-    // A pass that failed half way leaves the cache without meaning.
-    reset();
-    if (error.kind() != ErrorKind::cancelled) throw;
-    cancelled = true;
-  } catch (...) {
-    reset();
-    throw;
+  std::vector<Generation> results;
+  const auto batch = static_cast<std::size_t>(settings.batch_size);
+  for (std::size_t first = 0; first < prompts.size(); first += batch) {
+    const auto part = std::span(prompts).subspan(first, std::min(batch, prompts.size() - first));
+    GenerationRun run(state(), part, settings, on_text, results.size());
+    std::vector<Generation> some = run.run(kept_);
+    std::move(some.begin(), some.end(), std::back_inserter(results));
+    if (auto sequence = run.take_sequence()) kept_ = std::move(*sequence);
+    if (run.cancelled()) break;
   }
-  if (first_logits_) {
-    result.prompt_seconds = *first_logits_;
-    result.generation_seconds = watch_.seconds() - *first_logits_;
+  // A caller who stops gets a result for every prompt all the same.
+  while (results.size() < prompts.size() * static_cast<std::size_t>(settings.num_return_sequences)) {
+    Generation& rest = results.emplace_back();
+    rest.prompt_ids = prompts[(results.size() - 1) / static_cast<std::size_t>(settings.num_return_sequences)];
+    rest.finish = FinishReason::cancelled;
   }
-  result.head_rows = head_rows_;
-  if (stream && !cancelled) emit(stream->finish());
-  if (stream && stream->stopped()) result.finish = FinishReason::stop_string;
-  if (cancelled) result.finish = FinishReason::cancelled;
-  return result;
+  return results;
 }
 
 Session::Session(const Engine& engine) : impl_(std::make_unique<Impl>(engine)) {}
@@ -141,14 +93,45 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
+namespace {
+
+Generation single(std::vector<Generation> results) { return std::move(results.front()); }
+
+void require_one_result(const InferenceSettings& settings) {
+  if (settings.num_return_sequences == 1) return;
+  fail(ErrorKind::invalid_argument,
+       "num_return_sequences is {}, but this call returns one result; use generate_batch()",
+       settings.num_return_sequences);
+}
+
+OnResultText of_single(const OnText& on_text) {
+  if (!on_text) return {};
+  return [&on_text](std::size_t, std::string_view text) { return on_text(text); };
+}
+
+}  // namespace
+
 Generation Session::generate(std::string_view prompt, const InferenceSettings& settings, const OnText& on_text) {
   const std::string text = settings.prefix + std::string(prompt);
-  return impl_->run(impl_->engine().tokenizer().encode(text), settings, on_text);
+  return generate(std::span<const std::int32_t>(impl_->engine().tokenizer().encode(text)), settings, on_text);
 }
 
 Generation Session::generate(std::span<const std::int32_t> prompt_ids, const InferenceSettings& settings,
                              const OnText& on_text) {
-  return impl_->run(prompt_ids, settings, on_text);
+  require_one_result(settings);
+  return single(impl_->run({{prompt_ids.begin(), prompt_ids.end()}}, settings, of_single(on_text)));
+}
+
+std::vector<Generation> Session::generate_batch(std::span<const std::string> prompts, const InferenceSettings& settings,
+                                                const OnResultText& on_text) {
+  Prompts ids;
+  for (const std::string& prompt : prompts) ids.push_back(impl_->engine().tokenizer().encode(settings.prefix + prompt));
+  return impl_->run(std::move(ids), settings, on_text);
+}
+
+std::vector<Generation> Session::generate_batch(std::span<const std::vector<std::int32_t>> prompts,
+                                                const InferenceSettings& settings, const OnResultText& on_text) {
+  return impl_->run({prompts.begin(), prompts.end()}, settings, on_text);
 }
 
 Generation Session::reply(std::span<const ChatMessage> messages, const InferenceSettings& settings,
@@ -166,7 +149,7 @@ Generation Session::reply(std::span<const ChatMessage> messages, const Inference
   const auto bos = settings.bos_token_id ? settings.bos_token_id : impl_->engine().default_settings().bos_token_id;
   const auto bos_text = bos ? tokenizer.id_to_token(*bos) : std::nullopt;
   const bool has_bos = bos_text && !bos_text->empty() && text.starts_with(*bos_text);
-  return impl_->run(tokenizer.encode(text, !has_bos), settings, on_text);
+  return generate(std::span<const std::int32_t>(tokenizer.encode(text, !has_bos)), settings, on_text);
 }
 
 std::vector<float> Session::logits(std::span<const std::int32_t> ids) {

@@ -77,8 +77,8 @@ void MinP::process(std::span<const std::int32_t> /*ids*/, std::span<float> logit
   }
 }
 
-std::vector<std::unique_ptr<LogitsProcessor>> make_logits_processors(const InferenceSettings& settings) {
-  std::vector<std::unique_ptr<LogitsProcessor>> list;
+LogitsProcessors make_logits_processors(const InferenceSettings& settings, std::int64_t, std::int64_t) {
+  LogitsProcessors list;
   if (settings.repetition_penalty != 1.0F) {
     list.push_back(std::make_unique<RepetitionPenalty>(settings.repetition_penalty));
   }

@@ -88,7 +88,9 @@ class MinP final : public LogitsProcessor {
   float min_p_;
 };
 
+using LogitsProcessors = std::vector<std::unique_ptr<LogitsProcessor>>;
 /// The processors that `settings` ask for, in order. `settings` have passed validate().
-[[nodiscard]] std::vector<std::unique_ptr<LogitsProcessor>> make_logits_processors(const InferenceSettings& settings);
+[[nodiscard]] LogitsProcessors make_logits_processors(const InferenceSettings& settings, std::int64_t prompt_length,
+                                                      std::int64_t max_length);
 
 }  // namespace bitnet::generate
