@@ -1,6 +1,6 @@
 #include "bitnet/settings.h"
 
-#include <functional>
+#include <algorithm>
 #include <limits>
 
 #include "base/fail.h"
@@ -9,174 +9,184 @@
 namespace bitnet {
 namespace {
 
+using S = InferenceSettings;
 constexpr std::int64_t kMaxInt = std::numeric_limits<std::int32_t>::max();
+constexpr double kMaxFloat = std::numeric_limits<float>::max();
 
-/// One field: its name, how JSON sets it, and, for a field that does not work yet, whether it is set.
+/// One field: its name and how JSON that is not null sets it.
 struct Field {
   const char* name;
-  void (*read)(InferenceSettings& s, const JsonReader& in, const char* key);
-  bool (*unsupported)(const InferenceSettings& s) = nullptr;
+  void (*read)(S& s, const JsonReader& in, const char* key);
 };
 
 template <auto Member>
-void read_number(InferenceSettings& s, const JsonReader& in, const char* key) {
-  constexpr double kMax = std::numeric_limits<float>::max();
-  s.*Member = static_cast<float>(in.number_or(key, 0, -kMax, kMax));
+void read_number(S& s, const JsonReader& in, const char* key) {
+  s.*Member = static_cast<float>(in.number_or(key, 0, -kMaxFloat, kMaxFloat));
 }
 template <auto Member>
-void read_integer(InferenceSettings& s, const JsonReader& in, const char* key) {
+void read_integer(S& s, const JsonReader& in, const char* key) {
   s.*Member = static_cast<std::int32_t>(in.integer(key, -kMaxInt, kMaxInt));
 }
 template <auto Member>
-void read_bool(InferenceSettings& s, const JsonReader& in, const char* key) {
+void read_bool(S& s, const JsonReader& in, const char* key) {
   s.*Member = in.boolean_or(key, false);
 }
 template <auto Member>
-void read_string(InferenceSettings& s, const JsonReader& in, const char* key) {
+void read_string(S& s, const JsonReader& in, const char* key) {
   s.*Member = in.string_or(key, "");
 }
 template <auto Member>
-void read_id(InferenceSettings& s, const JsonReader& in, const char* key) {
+void read_id(S& s, const JsonReader& in, const char* key) {
   s.*Member = static_cast<std::int32_t>(in.integer(key, 0, kMaxInt));
 }
 
-std::vector<std::int32_t> ids_of(const Json& value, const JsonReader& in, const char* key) {
+bool is_integer_in(const Json& value, std::int64_t low, std::int64_t high) {
+  return value.is_number_integer() && value >= low && value <= high;
+}
+
+bool is_float(const Json& value) {
+  return value.is_number() && value.get<double>() >= -kMaxFloat && value.get<double>() <= kMaxFloat;
+}
+
+std::vector<std::int32_t> ids_of(const Json& list, const JsonReader& in, const char* key, const char* expected) {
   std::vector<std::int32_t> ids;
-  if (!value.is_array()) in.bad(key, value, "a list of token ids");
-  for (const Json& id : value) {
-    if (!id.is_number_integer() || id < 0 || id > kMaxInt) in.bad(key, value, "a list of token ids");
+  if (!list.is_array()) in.bad(key, list, expected);
+  for (const Json& id : list) {
+    if (!is_integer_in(id, 0, kMaxInt)) in.bad(key, list, expected);
     ids.push_back(id.get<std::int32_t>());
   }
   return ids;
 }
 
-void read_eos(InferenceSettings& s, const JsonReader& in, const char* key) {
-  const Json& value = *in.find(key);
-  s.eos_token_id =
-      value.is_array() ? ids_of(value, in, key) : std::vector{static_cast<std::int32_t>(in.integer(key, 0, kMaxInt))};
+template <auto Member>
+void read_ids(S& s, const JsonReader& in, const char* key) {
+  s.*Member = ids_of(*in.find(key), in, key, "a list of token ids");
 }
 
-void read_bad_words(InferenceSettings& s, const JsonReader& in, const char* key) {
+void read_eos(S& s, const JsonReader& in, const char* key) {
   const Json& value = *in.find(key);
-  if (!value.is_array()) in.bad(key, value, "a list of lists of token ids");
+  s.eos_token_id = value.is_number() ? std::vector{static_cast<std::int32_t>(in.integer(key, 0, kMaxInt))}
+                                     : ids_of(value, in, key, "a token id or a list of token ids");
+}
+
+void read_bad_words(S& s, const JsonReader& in, const char* key) {
+  constexpr const char* kExpected = "a list of lists of token ids";
+  const Json& value = *in.find(key);
+  if (!value.is_array()) in.bad(key, value, kExpected);
   s.bad_words_ids.clear();
-  for (const Json& word : value) s.bad_words_ids.push_back(ids_of(word, in, key));
+  for (const Json& word : value) s.bad_words_ids.push_back(ids_of(word, in, key, kExpected));
 }
 
-void read_early_stopping(InferenceSettings& s, const JsonReader& in, const char* key) {
+void read_sequence_bias(S& s, const JsonReader& in, const char* key) {
+  constexpr const char* kExpected = "a list of pairs like [[token ids], number]";
+  const Json& value = *in.find(key);
+  if (!value.is_array()) in.bad(key, value, kExpected);
+  s.sequence_bias.clear();
+  for (const Json& pair : value) {
+    if (!pair.is_array() || pair.size() != 2 || !is_float(pair[1])) in.bad(key, pair, kExpected);
+    s.sequence_bias.push_back({ids_of(pair[0], in, key, kExpected), pair[1].get<float>()});
+  }
+}
+
+void read_decay(S& s, const JsonReader& in, const char* key) {
+  const Json& value = *in.find(key);
+  if (!value.is_array() || value.size() != 2 || !is_integer_in(value[0], -kMaxInt, kMaxInt) || !is_float(value[1])) {
+    in.bad(key, value, "a pair like [start, factor]");
+  }
+  s.exponential_decay_length_penalty = {value[0].get<std::int32_t>(), value[1].get<float>()};
+}
+
+void read_early_stopping(S& s, const JsonReader& in, const char* key) {
   const Json& value = *in.find(key);
   if (value == "never") {
     s.early_stopping = EarlyStopping::never;
+  } else if (value.is_boolean()) {
+    s.early_stopping = value.get<bool>() ? EarlyStopping::yes : EarlyStopping::no;
   } else {
-    s.early_stopping = in.boolean_or(key, false) ? EarlyStopping::yes : EarlyStopping::no;
+    in.bad(key, value, "true, false or \"never\"");
   }
 }
 
-void read_stop_strings(InferenceSettings& s, const JsonReader& in, const char* key) {
+void read_stop_strings(S& s, const JsonReader& in, const char* key) {
+  constexpr const char* kExpected = "a string or a list of strings";
   const Json& value = *in.find(key);
   s.stop_strings.clear();
   if (!value.is_array()) {
-    s.stop_strings.push_back(in.string_or(key, ""));
+    if (!value.is_string()) in.bad(key, value, kExpected);
+    s.stop_strings.push_back(value.get<std::string>());
     return;
   }
   for (const Json& text : value) {
-    if (!text.is_string()) in.bad(key, value, "a string or a list of strings");
+    if (!text.is_string()) in.bad(key, value, kExpected);
     s.stop_strings.push_back(text.get<std::string>());
   }
 }
 
-using S = InferenceSettings;
+void read_seed(S& s, const JsonReader& in, const char* key) {
+  const Json& value = *in.find(key);
+  if (!value.is_number_unsigned()) in.bad(key, value, "an integer from 0 to 18446744073709551615");
+  s.seed = value.get<std::uint64_t>();
+}
 
-const Field kFields[] = {
+void read_max_time(S& s, const JsonReader& in, const char* key) {
+  s.max_time = in.number_or(key, 0, -kMaxFloat, kMaxFloat);
+}
+
+constexpr Field kFields[] = {
     {"do_sample", read_bool<&S::do_sample>},
     {"temperature", read_number<&S::temperature>},
     {"top_k", read_integer<&S::top_k>},
     {"top_p", read_number<&S::top_p>},
     {"min_p", read_number<&S::min_p>},
+    {"typical_p", read_number<&S::typical_p>},
+    {"epsilon_cutoff", read_number<&S::epsilon_cutoff>},
+    {"eta_cutoff", read_number<&S::eta_cutoff>},
+    {"top_h", read_number<&S::top_h>},
     {"repetition_penalty", read_number<&S::repetition_penalty>},
-    {"seed",
-     [](S& s, const JsonReader& in, const char* key) {
-       s.seed = static_cast<std::uint64_t>(in.integer(key, 0, std::numeric_limits<std::int64_t>::max()));
-     }},
-    {"max_new_tokens",
-     [](S& s, const JsonReader& in, const char* key) {
-       s.max_new_tokens = static_cast<std::int32_t>(in.integer(key, -kMaxInt, kMaxInt));
-     }},
+    {"renormalize_logits", read_bool<&S::renormalize_logits>},
+    {"seed", read_seed},
+    {"max_new_tokens", read_integer<&S::max_new_tokens>},
     {"max_length", read_integer<&S::max_length>},
-    {"min_length", read_integer<&S::min_length>, [](const S& s) { return s.min_length != 0; }},
-    {"min_new_tokens", read_integer<&S::min_new_tokens>, [](const S& s) { return s.min_new_tokens != 0; }},
-    {"max_time", [](S& s, const JsonReader& in, const char* key) { s.max_time = in.number_or(key, 0, 0, 1e9); },
-     [](const S& s) { return s.max_time.has_value(); }},
-    {"batch_size", read_integer<&S::batch_size>, [](const S& s) { return s.batch_size != 1; }},
-    {"num_return_sequences", read_integer<&S::num_return_sequences>,
-     [](const S& s) { return s.num_return_sequences != 1; }},
-    {"num_beams", read_integer<&S::num_beams>, [](const S& s) { return s.num_beams != 1; }},
-    {"num_beam_groups", read_integer<&S::num_beam_groups>, [](const S& s) { return s.num_beam_groups != 1; }},
-    {"early_stopping", read_early_stopping, [](const S& s) { return s.early_stopping != EarlyStopping::no; }},
-    {"length_penalty", read_number<&S::length_penalty>, [](const S& s) { return s.length_penalty != 1.0F; }},
-    {"diversity_penalty", read_number<&S::diversity_penalty>, [](const S& s) { return s.diversity_penalty != 0.0F; }},
-    {"penalty_alpha", read_number<&S::penalty_alpha>, [](const S& s) { return s.penalty_alpha != 0.0F; }},
-    {"no_repeat_ngram_size", read_integer<&S::no_repeat_ngram_size>,
-     [](const S& s) { return s.no_repeat_ngram_size != 0; }},
-    {"bad_words_ids", read_bad_words, [](const S& s) { return !s.bad_words_ids.empty(); }},
-    {"suppress_tokens",
-     [](S& s, const JsonReader& in, const char* key) { s.suppress_tokens = ids_of(*in.find(key), in, key); },
-     [](const S& s) { return !s.suppress_tokens.empty(); }},
-    {"remove_invalid_values", read_bool<&S::remove_invalid_values>, [](const S& s) { return s.remove_invalid_values; }},
+    {"min_length", read_integer<&S::min_length>},
+    {"min_new_tokens", read_integer<&S::min_new_tokens>},
+    {"max_time", read_max_time},
+    {"exponential_decay_length_penalty", read_decay},
+    {"batch_size", read_integer<&S::batch_size>},
+    {"num_return_sequences", read_integer<&S::num_return_sequences>},
+    {"num_beams", read_integer<&S::num_beams>},
+    {"num_beam_groups", read_integer<&S::num_beam_groups>},
+    {"early_stopping", read_early_stopping},
+    {"length_penalty", read_number<&S::length_penalty>},
+    {"diversity_penalty", read_number<&S::diversity_penalty>},
+    {"penalty_alpha", read_number<&S::penalty_alpha>},
+    {"prompt_lookup_num_tokens", read_integer<&S::prompt_lookup_num_tokens>},
+    {"max_matching_ngram_size", read_integer<&S::max_matching_ngram_size>},
+    {"no_repeat_ngram_size", read_integer<&S::no_repeat_ngram_size>},
+    {"bad_words_ids", read_bad_words},
+    {"sequence_bias", read_sequence_bias},
+    {"suppress_tokens", read_ids<&S::suppress_tokens>},
+    {"begin_suppress_tokens", read_ids<&S::begin_suppress_tokens>},
+    {"remove_invalid_values", read_bool<&S::remove_invalid_values>},
     {"eos_token_id", read_eos},
     {"ignore_eos", read_bool<&S::ignore_eos>},
     {"bos_token_id", read_id<&S::bos_token_id>},
     {"pad_token_id", read_id<&S::pad_token_id>},
-    {"decoder_start_token_id", read_id<&S::decoder_start_token_id>,
-     [](const S& s) { return s.decoder_start_token_id.has_value(); }},
-    {"forced_bos_token_id", read_id<&S::forced_bos_token_id>,
-     [](const S& s) { return s.forced_bos_token_id.has_value(); }},
-    {"forced_eos_token_id", read_id<&S::forced_eos_token_id>,
-     [](const S& s) { return s.forced_eos_token_id.has_value(); }},
+    {"decoder_start_token_id", read_id<&S::decoder_start_token_id>},
+    {"forced_bos_token_id", read_id<&S::forced_bos_token_id>},
+    {"forced_eos_token_id", read_id<&S::forced_eos_token_id>},
     {"stop_strings", read_stop_strings},
     {"prefix", read_string<&S::prefix>},
     {"system_prompt", read_string<&S::system_prompt>},
     {"threads", read_integer<&S::threads>},
-    {"use_cache", read_bool<&S::use_cache>, [](const S& s) { return !s.use_cache; }},
-    {"attention_mask", read_bool<&S::attention_mask>, [](const S& s) { return !s.attention_mask; }},
-    {"output_attentions", read_bool<&S::output_attentions>, [](const S& s) { return s.output_attentions; }},
-    {"output_hidden_states", read_bool<&S::output_hidden_states>, [](const S& s) { return s.output_hidden_states; }},
-    {"output_scores", read_bool<&S::output_scores>, [](const S& s) { return s.output_scores; }},
-    {"return_dict_in_generate", read_bool<&S::return_dict_in_generate>,
-     [](const S& s) { return s.return_dict_in_generate; }},
+    {"use_cache", read_bool<&S::use_cache>},
+    {"attention_mask", read_bool<&S::attention_mask>},
+    {"output_attentions", read_bool<&S::output_attentions>},
+    {"output_hidden_states", read_bool<&S::output_hidden_states>},
+    {"output_scores", read_bool<&S::output_scores>},
+    {"return_dict_in_generate", read_bool<&S::return_dict_in_generate>},
 };
 
-/// Written so that NaN is refused too.
-template <typename T>
-void require(bool holds, const char* name, T value, const char* range) {
-  if (!holds) fail(ErrorKind::invalid_argument, "{} is {}; expected {}", name, value, range);
-}
-
 }  // namespace
-
-void InferenceSettings::validate() const {
-  for (const Field& field : kFields) {
-    if (field.unsupported != nullptr && field.unsupported(*this)) {
-      fail(ErrorKind::unsupported, "{} is set, but this version does not support it yet; leave it at its default",
-           field.name);
-    }
-  }
-  constexpr float kMost = std::numeric_limits<float>::max();
-  if (do_sample)
-    require(temperature > 0 && temperature <= kMost, "temperature", temperature, "a number greater than 0");
-  require(top_k >= 0, "top_k", top_k, "0 (off) or more");
-  require(top_p >= 0 && top_p <= 1, "top_p", top_p, "a number in [0, 1]");
-  require(min_p >= 0 && min_p <= 1, "min_p", min_p, "a number in [0, 1]");
-  require(repetition_penalty > 0 && repetition_penalty <= kMost, "repetition_penalty", repetition_penalty,
-          "a number greater than 0");
-  if (max_new_tokens) require(*max_new_tokens >= 0, "max_new_tokens", *max_new_tokens, "0 or more");
-  require(max_length > 0, "max_length", max_length, "1 or more");
-  require(threads >= 1 && threads <= 1024, "threads", threads, "1 to 1024");
-  for (const std::int32_t id : eos_token_id) require(id >= 0, "eos_token_id", id, "0 or more");
-  for (const std::string& text : stop_strings) {
-    if (text.empty()) fail(ErrorKind::invalid_argument, "stop_strings holds an empty string; it would match at once");
-  }
-}
 
 void InferenceSettings::apply_json(std::string_view json, std::string_view source, bool strict) {
   const Json object = parse_json(json, source);
@@ -185,12 +195,15 @@ void InferenceSettings::apply_json(std::string_view json, std::string_view sourc
   for (const Field& field : kFields) {
     if (in.find(field.name) != nullptr) field.read(*this, in, field.name);
   }
-  // Null means "not set": the one field whose default is a number, but may be unset.
-  if (const auto it = object.find("max_new_tokens"); it != object.end() && it->is_null()) max_new_tokens.reset();
+  // The one field whose default is a number, but that can also be off.
+  const auto new_tokens = object.find("max_new_tokens");
+  if (new_tokens != object.end() && new_tokens->is_null()) max_new_tokens.reset();
   if (!strict) return;
+  // The default max_new_tokens must not win over a length that somebody asked for.
+  if (new_tokens == object.end() && in.find("max_length") != nullptr) max_new_tokens.reset();
   for (const auto& item : object.items()) {
-    bool known = false;
-    for (const Field& field : kFields) known = known || item.key() == field.name;
+    const bool known = std::any_of(std::begin(kFields), std::end(kFields),
+                                   [&](const Field& field) { return item.key() == field.name; });
     if (!known) fail(ErrorKind::invalid_argument, "{}: \"{}\" is not a generation setting", source, item.key());
   }
 }
