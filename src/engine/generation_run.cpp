@@ -116,7 +116,7 @@ void GenerationRun::finish(std::size_t prompt, generate::Result& result) {
     if (row.stream && row.stream->stopped()) generation.finish = FinishReason::stop_string;
     if (outcome.cause == generate::StopCause::caller && cancelled_) generation.finish = FinishReason::cancelled;
     generation.ids = outcome.ids;
-    if (generations_.size() == 1 && outcome.sequence) {
+    if (generations_.size() == 1 && outcome.sequence && settings_.use_cache) {
       sequence_.reset(static_cast<PagedSequence*>(outcome.sequence.release()));
     }
   }

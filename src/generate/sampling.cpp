@@ -134,7 +134,7 @@ class Sampling final : public Search {
   /// guesses change nothing.
   void accept(std::size_t index, MatrixView<float> logits, bool must_end) {
     Row& row = rows_[index];
-    const auto guesses = static_cast<std::int64_t>(row.needed.size()) - 1;
+    const std::int64_t guesses = logits.rows - 1;
     std::int64_t right = 0;
     for (;; ++right) {
       const std::span<float> scores(logits.row(right), static_cast<std::size_t>(logits.cols));
