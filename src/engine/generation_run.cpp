@@ -73,9 +73,10 @@ generate::Request GenerationRun::request(std::size_t prompt, const PagedSequence
   return request;
 }
 
-std::vector<Generation> GenerationRun::run(const PagedSequence& kept) {
+std::vector<Generation> GenerationRun::run(PagedSequence& kept) {
   std::vector<generate::Request> requests;
   for (std::size_t p = 0; p < prompts_.size(); ++p) requests.push_back(request(p, kept));
+  if (prompts_.size() == 1) kept.truncate(0);  // not two conversations in memory
   const auto must_end = [this] {
     if (settings_.max_time && model_.seconds() >= *settings_.max_time) out_of_time_ = true;
     return !go_on() || out_of_time_;

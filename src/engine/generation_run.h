@@ -22,8 +22,8 @@ class GenerationRun {
   GenerationRun(EngineState& state, std::span<const std::vector<std::int32_t>> prompts,
                 const InferenceSettings& settings, const OnResultText& on_text, std::size_t first_result);
 
-  /// Where `kept` shares the prompt's beginning, that part is not computed again.
-  [[nodiscard]] std::vector<Generation> run(const PagedSequence& kept);
+  /// Where `kept` shares a prompt's beginning, that part is not computed again. A single prompt takes it over.
+  [[nodiscard]] std::vector<Generation> run(PagedSequence& kept);
   [[nodiscard]] bool cancelled() const { return cancelled_; }
   /// After run() of a single result: the sequence with all ids but the last; null when there is none.
   [[nodiscard]] std::unique_ptr<PagedSequence> take_sequence() { return std::move(sequence_); }
