@@ -88,7 +88,7 @@ class BeamSearch final : public Search {
       const std::int64_t rows = has_prompt_ ? static_cast<std::int64_t>(group_size_) : 1;
       process(group, {computed.logits.row(row), rows, computed.logits.cols, computed.logits.stride}, taken);
       if (has_prompt_) row += rows;  // else all groups look at the prompt's
-      advance(group, must_end);
+      step(group, must_end);
       for (const Beam& beam : group.beams) taken.push_back(beam.ids.back());
     }
     request_.sequence.reset();
@@ -152,20 +152,12 @@ class BeamSearch final : public Search {
     return best;
   }
 
-  /// Why the hypothesis that ends with ids is finished; nothing when it is not.
-  [[nodiscard]] std::optional<StopCause> finished(std::span<const std::int32_t> ids, bool must_end) const {
-    if (limits_.is_eos(ids.back())) return StopCause::eos;
-    if (request_.is_finished && request_.is_finished(ids)) return StopCause::caller;
-    if (static_cast<std::int64_t>(ids.size()) >= limits_.max_length) return StopCause::length;
-    if (must_end) return StopCause::caller;
-    return std::nullopt;
-  }
-
   [[nodiscard]] float final_score(float score, std::int64_t new_tokens) const {
     return score / static_cast<float>(std::pow(static_cast<double>(new_tokens), settings_.length_penalty));
   }
 
-  void advance(Group& group, bool must_end) {
+  /// One more token for each of the group's beams.
+  void step(Group& group, bool must_end) {
     std::vector<Candidate> next = candidates(group);
     std::size_t open = 0;
     for (std::size_t i = 0; i < next.size(); ++i) {
@@ -173,7 +165,8 @@ class BeamSearch final : public Search {
       const Beam& parent = group.beams[static_cast<std::size_t>(candidate.beam)];
       scratch_.assign(parent.ids.begin(), parent.ids.end());
       scratch_.push_back(candidate.token);
-      const std::optional<StopCause> cause = finished(scratch_, must_end);
+      const bool wanted = !request_.is_finished || !request_.is_finished(scratch_);
+      const std::optional<StopCause> cause = end_of(candidate.token, scratch_.size(), wanted, must_end);
       if (!cause) {
         ++open;
         continue;

@@ -50,8 +50,10 @@ class ContrastiveSearch final : public Search {
       request_.sequence = std::move(choice.sequence);
       ids_.push_back(choice.id);
       choices_.clear();
-      done_ = !goes_on(ids_.back(), must_end);
-      if (done_) {
+      const bool wanted = show(0, ids_.back());
+      if (const auto cause = end_of(ids_.back(), ids_.size(), wanted, must_end)) {
+        done_ = true;
+        cause_ = *cause;
         request_.sequence->truncate(static_cast<std::int64_t>(ids_.size()) - 1);
         return;
       }
@@ -73,18 +75,6 @@ class ContrastiveSearch final : public Search {
   }
 
  private:
-  bool goes_on(std::int32_t id, bool must_end) {
-    const bool wanted = !request_.on_token || request_.on_token(0, id);
-    if (limits_.is_eos(id)) {
-      cause_ = StopCause::eos;
-      return false;
-    }
-    if (static_cast<std::int64_t>(ids_.size()) >= limits_.max_length) return false;
-    if (wanted && !must_end) return true;
-    cause_ = StopCause::caller;
-    return false;
-  }
-
   /// The top_k likeliest next tokens, each with a fork of the sequence.
   void choose(std::span<float> logits) {
     for (const auto& processor : processors_) processor->process(ids_, logits);

@@ -142,24 +142,15 @@ class Sampling final : public Search {
       if (settings_.output_scores) row.scores.emplace_back(scores.begin(), scores.end());
       const std::int32_t id = settings_.do_sample ? row.sampler.draw(scores) : argmax(scores);
       row.ids.push_back(id);
-      row.running = goes_on(row, static_cast<std::int32_t>(index), id);
-      if (!row.running || right == guesses || row.input[static_cast<std::size_t>(right) + 1] != id) break;
+      const bool wanted = show(static_cast<std::int32_t>(index), id);
+      if (const auto cause = end_of(id, row.ids.size(), wanted, must_end)) {
+        row.running = false;
+        row.cause = *cause;
+        break;
+      }
+      if (right == guesses || row.input[static_cast<std::size_t>(right) + 1] != id) break;
     }
     if (right < guesses) row.sequence->truncate(static_cast<std::int64_t>(row.ids.size()) - 1);
-    if (must_end && row.running) {
-      row.running = false;
-      row.cause = StopCause::caller;
-    }
-  }
-
-  bool goes_on(Row& row, std::int32_t index, std::int32_t id) {
-    const bool wanted = !request_.on_token || request_.on_token(index, id);
-    if (limits_.is_eos(id)) {
-      row.cause = StopCause::eos;
-      return false;
-    }
-    if (!wanted) row.cause = StopCause::caller;
-    return wanted && static_cast<std::int64_t>(row.ids.size()) < limits_.max_length;
   }
 
   const LogitsProcessors processors_;

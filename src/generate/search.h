@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,8 +17,6 @@ struct Limits {
   std::int64_t prompt_length;
   std::int64_t max_length;  ///< prompt and new tokens
   std::vector<std::int32_t> eos;
-
-  [[nodiscard]] bool is_eos(std::int32_t id) const { return std::find(eos.begin(), eos.end(), id) != eos.end(); }
 };
 
 class Search {
@@ -43,6 +42,22 @@ class Search {
   [[nodiscard]] Step prompt_step(std::span<const backend::TopRows> needed) const {
     const auto fresh = request_.prompt.subspan(static_cast<std::size_t>(request_.seen));
     return {request_.sequence.get(), index_, fresh, needed};
+  }
+
+  /// Why a result of `length` ids, the prompt's included, ends with `last`; nothing when it goes on. `wanted`: the
+  /// caller has not had enough.
+  [[nodiscard]] std::optional<StopCause> end_of(std::int32_t last, std::size_t length, bool wanted,
+                                                bool must_end) const {
+    const auto& eos = limits_.eos;
+    if (std::find(eos.begin(), eos.end(), last) != eos.end()) return StopCause::eos;
+    if (!wanted) return StopCause::caller;
+    if (static_cast<std::int64_t>(length) >= limits_.max_length) return StopCause::length;
+    if (must_end) return StopCause::caller;
+    return std::nullopt;
+  }
+  /// Shows a new token to the caller; whether there may be more.
+  [[nodiscard]] bool show(std::int32_t result, std::int32_t id) const {
+    return !request_.on_token || request_.on_token(result, id);
   }
 
   Request request_;
