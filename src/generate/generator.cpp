@@ -44,8 +44,9 @@ backend::TopRows needed_logits(std::span<const std::unique_ptr<LogitsProcessor>>
 
 Outcome generate(StepModel& model, std::span<const std::int32_t> prompt, std::span<const std::int32_t> fresh,
                  const InferenceSettings& settings, const OnToken& on_token) {
-  const std::int64_t budget = token_budget(static_cast<std::int64_t>(prompt.size()), model.context_length(), settings);
-  const auto processors = make_logits_processors(settings);
+  const auto prompt_length = static_cast<std::int64_t>(prompt.size());
+  const std::int64_t budget = token_budget(prompt_length, model.context_length(), settings);
+  const auto processors = make_logits_processors(settings, prompt_length, prompt_length + budget);
   Sampler sampler(settings.seed);
   Outcome outcome;
   std::vector<std::int32_t> ids(prompt.begin(), prompt.end());
