@@ -8,9 +8,9 @@
 
 #include "base/fail.h"
 #include "base/rng.h"
-#include "generate/logits_processors.h"
 #include "generate/search.h"
-#include "generate/token_chooser.h"
+#include "generate/token_constraints.h"
+#include "generate/warpers.h"
 
 namespace bitnet::generate {
 namespace {
@@ -27,11 +27,11 @@ struct Beam {
 };
 
 /// One way to continue one of a group's beams.
-struct Candidate {
+struct Continuation {
   float score;        // Σ log p
   std::int32_t beam;  // within the group
   std::int32_t token;
-  double rank;  // candidates are taken in falling order of it
+  double rank;  // continuations are taken in falling order of it
 };
 
 /// Beams that compete with each other: all of them, or one group of a diverse search.
@@ -111,8 +111,8 @@ class BeamSearch final : public Search {
     for (std::int64_t i = 0; i < logits.rows; ++i) {
       const auto scores = std::span(log_probs_).subspan(static_cast<std::size_t>(i) * vocab_, vocab_);
       std::copy_n(logits.row(i), logits.cols, scores.begin());
-      log_softmax(scores);
-      for (const std::int32_t id : taken) scores[static_cast<std::size_t>(id)] -= settings_.diversity_penalty;
+      LogitNormalization().process({}, scores);
+      hamming_diversity(taken, settings_.diversity_penalty, scores);
       const Beam& beam = group.beams[static_cast<std::size_t>(i)];
       for (const auto& processor : processors_) processor->process(beam.ids, scores);
     }
@@ -121,24 +121,24 @@ class BeamSearch final : public Search {
 
   /// The best continuations of a group's beams, or drawn ones: enough for all beams to go on when as many as there are
   /// EOS tokens end each of them.
-  std::vector<Candidate> candidates(const Group& group) {
+  std::vector<Continuation> continuations(const Group& group) {
     const std::size_t wanted = std::max<std::size_t>(2, 1 + limits_.eos.size()) * group_size_;
-    const auto better = [](const Candidate& a, const Candidate& b) { return a.rank > b.rank; };
-    std::vector<Candidate> best;  // a heap, the worst at its front
+    const auto better = [](const Continuation& a, const Continuation& b) { return a.rank > b.rank; };
+    std::vector<Continuation> best;  // a heap, the worst at its front
     for (std::size_t b = 0; b < group_size_; ++b) {
       const float* row = log_probs_.data() + (has_prompt_ ? b * vocab_ : 0);
       for (std::size_t id = 0; id < vocab_; ++id) {
         const float score = row[id] + group.beams[b].score;
         if (std::isnan(score)) continue;
-        Candidate candidate{score, static_cast<std::int32_t>(b), static_cast<std::int32_t>(id), score};
+        Continuation continuation{score, static_cast<std::int32_t>(b), static_cast<std::int32_t>(id), score};
         // The largest of log p + Gumbel noise are draws without replacement (Yellott 1977).
-        if (settings_.do_sample && std::isfinite(score)) candidate.rank += -std::log(-std::log(rng_.uniform()));
+        if (settings_.do_sample && std::isfinite(score)) continuation.rank += -std::log(-std::log(rng_.uniform()));
         if (best.size() == wanted) {
-          if (!better(candidate, best.front())) continue;
+          if (!better(continuation, best.front())) continue;
           std::pop_heap(best.begin(), best.end(), better);
           best.pop_back();
         }
-        best.push_back(candidate);
+        best.push_back(continuation);
         std::push_heap(best.begin(), best.end(), better);
       }
     }
@@ -146,7 +146,7 @@ class BeamSearch final : public Search {
       fail(ErrorKind::invalid_argument, "no token is left to choose: every logit is NaN; remove_invalid_values helps");
     }
     // Equal ones in the order of beam and id.
-    std::sort(best.begin(), best.end(), [](const Candidate& a, const Candidate& b) {
+    std::sort(best.begin(), best.end(), [](const Continuation& a, const Continuation& b) {
       return std::tie(b.rank, a.beam, a.token) < std::tie(a.rank, b.beam, b.token);
     });
     return best;
@@ -158,25 +158,25 @@ class BeamSearch final : public Search {
 
   /// One more token for each of the group's beams.
   void step(Group& group, bool must_end) {
-    std::vector<Candidate> next = candidates(group);
+    std::vector<Continuation> next = continuations(group);
     std::size_t open = 0;
     for (std::size_t i = 0; i < next.size(); ++i) {
-      Candidate& candidate = next[i];
-      const Beam& parent = group.beams[static_cast<std::size_t>(candidate.beam)];
+      Continuation& continuation = next[i];
+      const Beam& parent = group.beams[static_cast<std::size_t>(continuation.beam)];
       scratch_.assign(parent.ids.begin(), parent.ids.end());
-      scratch_.push_back(candidate.token);
+      scratch_.push_back(continuation.token);
       const bool wanted = !request_.is_finished || !request_.is_finished(scratch_);
-      const std::optional<StopCause> cause = end_of(candidate.token, scratch_.size(), wanted, must_end);
+      const std::optional<StopCause> cause = end_of(continuation.token, scratch_.size(), wanted, must_end);
       if (!cause) {
         ++open;
         continue;
       }
       // Only what is among the best may finish; the others were there so that enough beams go on.
-      if (i < group_size_) finish(group, parent, candidate, *cause);
-      candidate.score += kHopeless;
+      if (i < group_size_) finish(group, parent, continuation, *cause);
+      continuation.score += kHopeless;
     }
     std::stable_sort(next.begin(), next.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+                     [](const Continuation& a, const Continuation& b) { return a.score > b.score; });
     next.resize(group_size_);
     continue_with(group, next);
     group.done = open == 0 || (group.finished.size() == group_size_ && !may_improve(group));
@@ -185,13 +185,13 @@ class BeamSearch final : public Search {
     }
   }
 
-  void finish(Group& group, const Beam& parent, const Candidate& candidate, StopCause cause) {
+  void finish(Group& group, const Beam& parent, const Continuation& continuation, StopCause cause) {
     Outcome outcome;
     outcome.ids.assign(scratch_.begin() + limits_.prompt_length, scratch_.end());
     outcome.cause = cause;
-    outcome.score = final_score(candidate.score, static_cast<std::int64_t>(outcome.ids.size()));
+    outcome.score = final_score(continuation.score, static_cast<std::int64_t>(outcome.ids.size()));
     outcome.beam_indices = parent.beam_indices;
-    outcome.beam_indices.push_back(index_of(group, candidate));
+    outcome.beam_indices.push_back(index_of(group, continuation));
     const auto worse = std::find_if(group.finished.begin(), group.finished.end(),
                                     [&](const Outcome& other) { return other.score < outcome.score; });
     group.finished.insert(worse, std::move(outcome));
@@ -207,17 +207,18 @@ class BeamSearch final : public Search {
     return final_score(best.score, length - limits_.prompt_length) > group.finished.back().score;
   }
 
-  [[nodiscard]] std::int32_t index_of(const Group& group, const Candidate& candidate) const {
-    return static_cast<std::int32_t>(static_cast<std::size_t>(&group - groups_.data()) * group_size_) + candidate.beam;
+  [[nodiscard]] std::int32_t index_of(const Group& group, const Continuation& continuation) const {
+    return static_cast<std::int32_t>(static_cast<std::size_t>(&group - groups_.data()) * group_size_) +
+           continuation.beam;
   }
 
   /// Replaces the beams. A beam's last child takes its sequence over, the others fork it.
-  void continue_with(Group& group, std::span<const Candidate> next) {
+  void continue_with(Group& group, std::span<const Continuation> next) {
     std::vector<std::size_t> children(group_size_, 0);
-    for (const Candidate& candidate : next) ++children[static_cast<std::size_t>(candidate.beam)];
+    for (const Continuation& continuation : next) ++children[static_cast<std::size_t>(continuation.beam)];
     std::vector<Beam> beams;
-    for (const Candidate& candidate : next) {
-      const auto b = static_cast<std::size_t>(candidate.beam);
+    for (const Continuation& continuation : next) {
+      const auto b = static_cast<std::size_t>(continuation.beam);
       Beam& parent = group.beams[b];
       Beam& beam = beams.emplace_back();
       if (!has_prompt_) {
@@ -234,9 +235,9 @@ class BeamSearch final : public Search {
         beam.ids = parent.ids;
         beam.beam_indices = parent.beam_indices;
       }
-      beam.ids.push_back(candidate.token);
-      beam.beam_indices.push_back(index_of(group, candidate));
-      beam.score = candidate.score;
+      beam.ids.push_back(continuation.token);
+      beam.beam_indices.push_back(index_of(group, continuation));
+      beam.score = continuation.score;
     }
     group.beams = std::move(beams);
   }
@@ -248,7 +249,7 @@ class BeamSearch final : public Search {
   bool has_prompt_ = false;  // the model has seen the prompt, and every beam has a sequence
   std::size_t vocab_ = 0;
   std::vector<float> log_probs_;       // [rows, vocab] of the group that is looked at
-  std::vector<std::int32_t> scratch_;  // ids of a candidate
+  std::vector<std::int32_t> scratch_;  // ids of a continuation
 };
 
 }  // namespace

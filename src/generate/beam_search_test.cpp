@@ -7,6 +7,7 @@
 
 #include "generate/generator.h"
 #include "generate/token_chooser.h"
+#include "generate/warpers.h"
 #include "support/fake_model.h"
 
 namespace bitnet::generate {
@@ -86,7 +87,7 @@ RC_GTEST_PROP(BeamSearch, ScoresAreThoseOfTheIdsAndFall, ()) {
     for (const std::int32_t id : outcome.ids) {
       std::vector<float> scores(8);
       scrambled_logits()(ids, scores);
-      log_softmax(scores);
+      LogitNormalization().process({}, scores);
       sum += static_cast<double>(scores[static_cast<std::size_t>(id)]);
       ids.push_back(id);
     }

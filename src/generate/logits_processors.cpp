@@ -1,92 +1,63 @@
 #include "generate/logits_processors.h"
 
 #include <algorithm>
-#include <cmath>
-#include <functional>
-#include <limits>
+
+#include "generate/token_constraints.h"
+#include "generate/warpers.h"
 
 namespace bitnet::generate {
 namespace {
 
-constexpr float kNever = -std::numeric_limits<float>::infinity();
+template <typename Processor, typename... Args>
+void add(LogitsProcessors& list, Args&&... args) {
+  list.push_back(std::make_unique<Processor>(std::forward<Args>(args)...));
+}
 
-float largest(std::span<const float> logits) {
-  float most = kNever;
-  for (const float logit : logits) most = std::max(most, logit);
-  return most;
+void add_constraints(LogitsProcessors& list, const InferenceSettings& s, std::int64_t prompt_length,
+                     std::int64_t max_length) {
+  const std::vector<std::int32_t> eos = s.ignore_eos ? std::vector<std::int32_t>() : s.eos_token_id;
+  if (!s.sequence_bias.empty()) add<SequenceBiasProcessor>(list, s.sequence_bias);
+  if (s.repetition_penalty != 1.0F) add<RepetitionPenalty>(list, s.repetition_penalty);
+  if (s.no_repeat_ngram_size > 0) add<NoRepeatNGram>(list, s.no_repeat_ngram_size);
+  if (!s.bad_words_ids.empty()) add<NoBadWords>(list, s.bad_words_ids, eos);
+  if (s.min_length > 0 && !eos.empty()) add<MinLength>(list, s.min_length, eos);
+  if (s.min_new_tokens > 0 && !eos.empty()) add<MinNewTokensLength>(list, prompt_length, s.min_new_tokens, eos);
+  if (s.forced_bos_token_id) add<ForcedBOSToken>(list, *s.forced_bos_token_id);
+  if (s.forced_eos_token_id) add<ForcedEOSToken>(list, max_length, std::vector{*s.forced_eos_token_id});
+  if (s.remove_invalid_values) add<InfNanRemove>(list);
+  if (s.exponential_decay_length_penalty && !eos.empty()) {
+    add<ExponentialDecayProcessor>(list, *s.exponential_decay_length_penalty, eos, prompt_length);
+  }
+  if (!s.suppress_tokens.empty()) add<SuppressTokens>(list, s.suppress_tokens);
+  if (!s.begin_suppress_tokens.empty()) {
+    // After a forced first token, the second one is the first that is free.
+    const bool first_is_forced = prompt_length <= 1 && s.forced_bos_token_id;
+    add<SuppressTokensAtBegin>(list, s.begin_suppress_tokens, prompt_length + (first_is_forced ? 1 : 0));
+  }
+}
+
+void add_warpers(LogitsProcessors& list, const InferenceSettings& s) {
+  // Beams go on where one ends, so that each needs a token that is not an EOS.
+  const std::size_t eos_count = s.ignore_eos ? 0 : s.eos_token_id.size();
+  const std::size_t min_keep = s.num_beams > 1 ? std::max<std::size_t>(eos_count, 1) + 1 : 1;
+  if (s.temperature != 1.0F) add<Temperature>(list, s.temperature);
+  if (s.top_h > 0.0F) add<TopH>(list, s.top_h);
+  if (s.top_k != 0) add<TopK>(list, std::max(static_cast<std::size_t>(s.top_k), min_keep));
+  if (s.top_p < 1.0F) add<TopP>(list, s.top_p, min_keep);
+  if (s.min_p > 0.0F) add<MinP>(list, s.min_p, min_keep);
+  if (s.typical_p < 1.0F) add<Typical>(list, s.typical_p, min_keep);
+  if (s.epsilon_cutoff > 0.0F) add<EpsilonCutoff>(list, s.epsilon_cutoff, min_keep);
+  if (s.eta_cutoff > 0.0F) add<EtaCutoff>(list, s.eta_cutoff, min_keep);
 }
 
 }  // namespace
 
-void RepetitionPenalty::process(std::span<const std::int32_t> ids, std::span<float> logits) {
-  seen_.assign(logits.size(), false);
-  for (const std::int32_t id : ids) {
-    const auto i = static_cast<std::size_t>(id);
-    if (seen_[i]) continue;
-    seen_[i] = true;
-    logits[i] = logits[i] < 0 ? logits[i] * penalty_ : logits[i] / penalty_;
-  }
-}
-
-bool RepetitionPenalty::only_lowers(std::span<const std::int32_t> ids, std::vector<std::int32_t>& lowered) const {
-  lowered.insert(lowered.end(), ids.begin(), ids.end());
-  return penalty_ >= 1.0F;
-}
-
-void Temperature::process(std::span<const std::int32_t> /*ids*/, std::span<float> logits) {
-  for (float& logit : logits) logit /= temperature_;
-}
-
-void TopK::process(std::span<const std::int32_t> /*ids*/, std::span<float> logits) {
-  const auto k = static_cast<std::size_t>(k_);
-  if (k >= logits.size()) return;
-  sorted_.assign(logits.begin(), logits.end());
-  const auto kth = sorted_.begin() + static_cast<std::ptrdiff_t>(k - 1);
-  std::nth_element(sorted_.begin(), kth, sorted_.end(), std::greater<>());
-  const float least = *kth;
-  for (float& logit : logits) {
-    if (logit < least) logit = kNever;
-  }
-}
-
-void TopP::process(std::span<const std::int32_t> /*ids*/, std::span<float> logits) {
-  order_.clear();
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] != kNever) order_.push_back(static_cast<std::int32_t>(i));
-  }
-  const auto logit_of = [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)]; };
-  std::stable_sort(order_.begin(), order_.end(),
-                   [&](std::int32_t a, std::int32_t b) { return logit_of(a) < logit_of(b); });
-  const double most = largest(logits);
-  double total = 0.0;
-  for (const std::int32_t id : order_) total += std::exp(static_cast<double>(logit_of(id)) - most);
-  const double limit = 1.0 - static_cast<double>(p_);
-  double cumulative = 0.0;
-  for (std::size_t i = 0; i + 1 < order_.size(); ++i) {  // the last one, the most probable, always stays
-    cumulative += std::exp(static_cast<double>(logit_of(order_[i])) - most) / total;
-    if (cumulative > limit) break;
-    logits[static_cast<std::size_t>(order_[i])] = kNever;
-  }
-}
-
-void MinP::process(std::span<const std::int32_t> /*ids*/, std::span<float> logits) {
-  // p < min_p · max p is exp(logit - most) < min_p: the sum of the softmax cancels.
-  const float most = largest(logits);
-  for (float& logit : logits) {
-    if (std::exp(static_cast<double>(logit) - static_cast<double>(most)) < static_cast<double>(min_p_)) logit = kNever;
-  }
-}
-
-LogitsProcessors make_logits_processors(const InferenceSettings& settings, std::int64_t, std::int64_t) {
+LogitsProcessors make_logits_processors(const InferenceSettings& settings, std::int64_t prompt_length,
+                                        std::int64_t max_length) {
   LogitsProcessors list;
-  if (settings.repetition_penalty != 1.0F) {
-    list.push_back(std::make_unique<RepetitionPenalty>(settings.repetition_penalty));
-  }
-  if (!settings.do_sample) return list;
-  if (settings.temperature != 1.0F) list.push_back(std::make_unique<Temperature>(settings.temperature));
-  if (settings.top_k != 0) list.push_back(std::make_unique<TopK>(settings.top_k));
-  if (settings.top_p < 1.0F) list.push_back(std::make_unique<TopP>(settings.top_p));
-  if (settings.min_p > 0.0F) list.push_back(std::make_unique<MinP>(settings.min_p));
+  add_constraints(list, settings, prompt_length, max_length);
+  if (settings.do_sample) add_warpers(list, settings);
+  if (settings.renormalize_logits) add<LogitNormalization>(list);
   return list;
 }
 

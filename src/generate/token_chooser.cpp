@@ -39,13 +39,6 @@ double largest(std::span<const float> logits) {
 
 }  // namespace
 
-void log_softmax(std::span<float> scores) {
-  std::vector<double> weights;
-  const double most = largest(scores);
-  const double shift = most + std::log(exponentials(scores, most, weights));
-  for (float& score : scores) score = static_cast<float>(static_cast<double>(score) - shift);
-}
-
 std::vector<double> softmax(std::span<const float> scores) {
   std::vector<double> weights;
   const double total = exponentials(scores, largest(scores), weights);

@@ -11,9 +11,6 @@ namespace bitnet::generate {
 /// The first index of the largest logit; NaN never wins.
 [[nodiscard]] std::int32_t argmax(std::span<const float> logits);
 
-/// scores = log(softmax(scores)). -inf stays; NaN becomes NaN.
-void log_softmax(std::span<float> scores);
-
 /// [scores.size()], summed in float64 in the order of the ids; 0 for -inf and NaN.
 [[nodiscard]] std::vector<double> softmax(std::span<const float> scores);
 
