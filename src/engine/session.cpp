@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "engine/generation_run.h"
+#include "generate/settings_check.h"
 
 namespace bitnet {
 namespace {
@@ -59,6 +60,7 @@ class Session::Impl {
 std::vector<Generation> Session::Impl::run(Prompts prompts, const InferenceSettings& given,
                                            const OnResultText& on_text) {
   const InferenceSettings settings = completed(given, state().settings);
+  generate::check_token_ids(settings, engine_.config().vocab_size);
   const std::int64_t context = engine_.config().max_position_embeddings;
   // Refuses a prompt that does not fit before anything is computed.
   for (std::vector<std::int32_t>& prompt : prompts) {
