@@ -1,6 +1,7 @@
 // Every reference model of the goldens: tensors as engine/verify judges them, and generations id by id.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "base/json.h"
@@ -60,8 +61,8 @@ struct Counts {
 
 // Below this gap between the two best logits an int8 flip may decide otherwise (goldens, "How close is equal").
 constexpr double kNearTie = 0.2;
-// What such flips may change in a hypothesis' score, the mean log-probability of its tokens.
-constexpr double kNearScore = 0.05;
+// What such flips may change in a hypothesis' score, relative to it: a few thousandths were seen, with the same ids.
+constexpr double kNearScore = 0.01;
 
 InferenceSettings settings_of(const Json& entry) {
   InferenceSettings settings;
@@ -103,22 +104,18 @@ struct Reference {
 void compare(const Json& entry, std::size_t row, const Generation& ours, Counts& counts) {
   const Reference reference(entry, row, ours.ids.size());
   const bool beams = entry.contains("beam_indices");
-  if (ours.ids == reference.ids) {
-    ++counts.equal;
-    if (!beams) return;
-    EXPECT_NEAR(ours.score, reference.score, kNearScore);
-    std::vector<std::int32_t> indices = ours.details->beam_indices[row % ours.details->beam_indices.size()];
-    indices.resize(ours.ids.size());
-    // Equal hypotheses may have come by ways that a near-tie exchanged; then neither is shorter.
-    EXPECT_EQ(indices.size(), reference.beam_indices.size());
+  // Hypotheses are compared by their scores, ids by the gap between the two best logits.
+  if (beams) EXPECT_NEAR(ours.score, reference.score, kNearScore * std::max(1.0, std::fabs(reference.score)));
+  if (ours.ids != reference.ids) {
+    ++counts.near_ties;
+    if (!beams) EXPECT_LT(entry.value("margin_min", 0.0), kNearTie) << "row " << row << ": no near-tie excuses it";
     return;
   }
-  ++counts.near_ties;
-  if (beams) {
-    EXPECT_NEAR(ours.score, reference.score, kNearScore) << "row " << row << ": another hypothesis, and no near-tie";
-  } else {
-    EXPECT_LT(entry.value("margin_min", 0.0), kNearTie) << "row " << row << " differs and no near-tie excuses it";
-  }
+  ++counts.equal;
+  if (!beams) return;
+  std::vector<std::int32_t> indices = ours.details->beam_indices[row % ours.details->beam_indices.size()];
+  indices.resize(ours.ids.size());
+  EXPECT_EQ(indices, reference.beam_indices);
 }
 
 void check_generation(Session& session, const Json& entry, Counts& counts) {
@@ -144,7 +141,7 @@ TEST_P(ModelGolden, TokensAreTheReferences) {
   }
   RecordProperty("equal", counts.equal);
   RecordProperty("near_ties", counts.near_ties);
-  EXPECT_GT(counts.equal, counts.near_ties);
+  EXPECT_LE(counts.near_ties, counts.equal / 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ModelGolden, testing::ValuesIn(reference_models()), [](const auto& info) {
