@@ -105,10 +105,14 @@ void compare(const Json& entry, std::size_t row, const Generation& ours, Counts&
   const Reference reference(entry, row, ours.ids.size());
   const bool beams = entry.contains("beam_indices");
   // Hypotheses are compared by their scores, ids by the gap between the two best logits.
-  if (beams) EXPECT_NEAR(ours.score, reference.score, kNearScore * std::max(1.0, std::fabs(reference.score)));
+  if (beams) {
+    EXPECT_NEAR(ours.score, reference.score, kNearScore * std::max(1.0, std::fabs(reference.score)));
+  }
   if (ours.ids != reference.ids) {
     ++counts.near_ties;
-    if (!beams) EXPECT_LT(entry.value("margin_min", 0.0), kNearTie) << "row " << row << ": no near-tie excuses it";
+    if (!beams) {
+      EXPECT_LT(entry.value("margin_min", 0.0), kNearTie) << "row " << row << ": no near-tie excuses it";
+    }
     return;
   }
   ++counts.equal;
