@@ -81,7 +81,8 @@ class Session {
   ~Session();
 
   /// Continues `prompt` (settings.prefix is put before it; the tokenizer's own special tokens are added).
-  /// Throws Error: bad settings, invalid UTF-8, a prompt longer than the context, num_return_sequences other than 1.
+  /// Throws Error: bad settings, invalid UTF-8, a prompt longer than the context, num_return_sequences other than 1,
+  /// a system_prompt (that is reply()'s).
   Generation generate(std::string_view prompt, const InferenceSettings& settings, const OnText& on_text = {});
 
   /// Continues token ids as they are. Works without a tokenizer; `text` then stays empty.
@@ -89,7 +90,8 @@ class Session {
                       const OnText& on_text = {});
 
   /// Renders the messages with the checkpoint's chat template (settings.system_prompt first, when set and the
-  /// messages have no system message) and generates the assistant's answer.
+  /// messages have no system message) and generates the assistant's answer. Throws Error as generate() does, and for a
+  /// prefix.
   Generation reply(std::span<const ChatMessage> messages, const InferenceSettings& settings,
                    const OnText& on_text = {});
 

@@ -106,6 +106,11 @@ void require_one_result(const InferenceSettings& settings) {
        settings.num_return_sequences);
 }
 
+void refuse_system_prompt(const InferenceSettings& settings) {
+  if (settings.system_prompt.empty()) return;
+  fail(ErrorKind::invalid_argument, "system_prompt is set, but a plain prompt has no messages; use reply(), or prefix");
+}
+
 OnResultText of_single(const OnText& on_text) {
   if (!on_text) return {};
   return [&on_text](std::size_t, std::string_view text) { return on_text(text); };
@@ -114,6 +119,7 @@ OnResultText of_single(const OnText& on_text) {
 }  // namespace
 
 Generation Session::generate(std::string_view prompt, const InferenceSettings& settings, const OnText& on_text) {
+  refuse_system_prompt(settings);
   const std::string text = settings.prefix + std::string(prompt);
   return generate(std::span<const std::int32_t>(impl_->engine().tokenizer().encode(text)), settings, on_text);
 }
@@ -126,6 +132,7 @@ Generation Session::generate(std::span<const std::int32_t> prompt_ids, const Inf
 
 std::vector<Generation> Session::generate_batch(std::span<const std::string> prompts, const InferenceSettings& settings,
                                                 const OnResultText& on_text) {
+  refuse_system_prompt(settings);
   Prompts ids;
   for (const std::string& prompt : prompts) ids.push_back(impl_->engine().tokenizer().encode(settings.prefix + prompt));
   return impl_->run(std::move(ids), settings, on_text);
@@ -138,6 +145,9 @@ std::vector<Generation> Session::generate_batch(std::span<const std::vector<std:
 
 Generation Session::reply(std::span<const ChatMessage> messages, const InferenceSettings& settings,
                           const OnText& on_text) {
+  if (!settings.prefix.empty()) {
+    fail(ErrorKind::invalid_argument, "prefix is set, but a chat has no plain prompt; use system_prompt");
+  }
   std::vector<ChatMessage> all(messages.begin(), messages.end());
   if (!settings.system_prompt.empty() && (all.empty() || all.front().role != Role::system)) {
     ChatMessage system;

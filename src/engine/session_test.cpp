@@ -152,6 +152,20 @@ TEST_F(SessionTest, PrefixGoesBeforeThePrompt) {
             session.generate("Once upon a time", greedy(3)).prompt_ids);
 }
 
+TEST_F(SessionTest, SettingsThatTheCallCannotHonourAreRefused) {
+  Session session(engine());
+  InferenceSettings settings = greedy(3);
+  settings.system_prompt = "Be brief.";
+  expect_error(ErrorKind::invalid_argument, {"system_prompt"}, [&] { (void)session.generate("x", settings); });
+  const std::vector<std::string> prompts = {"x"};
+  expect_error(ErrorKind::invalid_argument, {"system_prompt"},
+               [&] { (void)session.generate_batch(prompts, settings); });
+  settings = greedy(3);
+  settings.prefix = "Well: ";
+  const ChatMessage messages[] = {{Role::user, "Tell me of the fox."}};
+  expect_error(ErrorKind::invalid_argument, {"prefix"}, [&] { (void)session.reply(messages, settings); });
+}
+
 TEST_F(SessionTest, BadInputIsRefused) {
   Session session(engine());
   expect_error(ErrorKind::invalid_argument, {"UTF-8"}, [&] { (void)session.generate("caf\xe9 x", greedy(3)); });
