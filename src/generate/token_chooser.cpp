@@ -33,7 +33,7 @@ double exponentials(std::span<const float> logits, double most, std::vector<doub
   return total;
 }
 
-double largest(std::span<const float> logits) {
+double best_logit(std::span<const float> logits) {
   return static_cast<double>(logits[static_cast<std::size_t>(argmax(logits))]);
 }
 
@@ -41,7 +41,7 @@ double largest(std::span<const float> logits) {
 
 std::vector<double> softmax(std::span<const float> scores) {
   std::vector<double> weights;
-  const double total = exponentials(scores, largest(scores), weights);
+  const double total = exponentials(scores, best_logit(scores), weights);
   for (double& weight : weights) weight /= total;
   return weights;
 }
