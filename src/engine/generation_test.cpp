@@ -291,6 +291,28 @@ TEST_F(GenerationTest, DetailsAreThoseOfOnePassOverEverything) {
   }
 }
 
+// Who looks at states has them computed, also those of a prompt that the cache knows.
+TEST_F(GenerationTest, StatesThatAreAskedForAreNotReused) {
+  Session session(engine());
+  const auto reused = [&](const InferenceSettings& settings) {
+    (void)session.generate("Once upon a time", greedy(2));
+    return session.generate("Once upon a time", settings).reused_tokens;
+  };
+  InferenceSettings settings = greedy(2);
+  EXPECT_GT(reused(settings), 0);
+  settings.output_scores = true;
+  EXPECT_GT(reused(settings), 0);
+  settings.output_hidden_states = true;
+  EXPECT_EQ(reused(settings), 0);
+  settings = greedy(2);
+  settings.output_attentions = true;
+  EXPECT_EQ(reused(settings), 0);
+  settings = greedy(2);
+  settings.penalty_alpha = 0.6F;
+  settings.top_k = 4;
+  EXPECT_EQ(reused(settings), 0);
+}
+
 TEST_F(GenerationTest, BeamsHaveARowEach) {
   InferenceSettings settings = greedy(4);
   settings.num_beams = 3;

@@ -128,35 +128,38 @@ TEST(BeamSearch, ThePromptIsComputedOnceAndBeamsTogether) {
   EXPECT_EQ(model.calls[1][0].size(), 1U);
 }
 
-/// After `prompt` an EOS (1) is worth `eos`, other tokens share the rest.
-FakeModel model_with_eos(double eos) {
-  return {4, [eos](std::span<const std::int32_t> ids, std::span<float> logits) {
-            const double rest = (1.0 - eos) / 3.0;
-            for (std::size_t i = 0; i < 4; ++i) {
-              // A little apart, so that there are no ties.
-              const double apart = 1.0 + 0.01 * static_cast<double>(i) + 0.001 * static_cast<double>(ids.back());
-              logits[i] = static_cast<float>(std::log((i == 1 ? eos : rest) * apart));
-            }
-          }};
+TEST(BeamSearch, EarlyStoppingSaysWhenItIsEnough) {
+  const auto passes = [](EarlyStopping early_stopping) {
+    std::size_t sum = 0;
+    for (std::int32_t first = 0; first < 9; ++first) {
+      InferenceSettings s = beams(3, 20);
+      s.eos_token_id = {1, 2};
+      s.early_stopping = early_stopping;
+      FakeModel model(9, scrambled_logits(0.5F));
+      (void)generate_all(model, {{first}}, s);
+      sum += model.calls.size();
+    }
+    return sum;
+  };
+  // As soon as enough are finished; when the score that an open one has now is worse; when the score that it would have
+  // after the longest text, if all of the rest cost nothing, is.
+  EXPECT_LT(passes(EarlyStopping::yes), passes(EarlyStopping::no));
+  EXPECT_LT(passes(EarlyStopping::no), passes(EarlyStopping::never));
 }
 
-TEST(BeamSearch, EarlyStoppingSaysWhenItIsEnough) {
-  const auto passes = [](EarlyStopping early_stopping, float length_penalty) {
-    InferenceSettings s = beams(2, 20);
-    s.eos_token_id = {1};
-    s.early_stopping = early_stopping;
-    s.length_penalty = length_penalty;
-    FakeModel model = model_with_eos(0.4);
-    (void)generate_all(model, {{0}}, s);
-    return model.calls.size();
-  };
-  // Two are finished after two tokens.
-  EXPECT_EQ(passes(EarlyStopping::yes, 1.0F), 2U);
-  // An open beam's score now, divided by its length, still beats the worst finished one for a while.
-  EXPECT_GE(passes(EarlyStopping::no, 1.0F), 2U);
-  // Σ log p / 20 at the end is what it might become: never gives up early when long ones are rewarded.
-  EXPECT_EQ(passes(EarlyStopping::never, 2.0F), 20U);
-  EXPECT_LT(passes(EarlyStopping::never, 0.0F), 20U);
+// Three tokens that end a text are the likeliest everywhere: two beams look at eight candidates to find two others.
+TEST(BeamSearch, BeamsGoOnBesideAnyNumberOfEos) {
+  FakeModel model(6, [](std::span<const std::int32_t>, std::span<float> logits) {
+    for (std::size_t i = 0; i < 6; ++i)
+      logits[i] = i < 3 ? 2.0F - static_cast<float>(i) * 0.1F : 0.1F * static_cast<float>(i);
+  });
+  InferenceSettings s = beams(2, 5);
+  s.eos_token_id = {0, 1, 2};
+  s.early_stopping = EarlyStopping::never;
+  s.length_penalty = 4.0F;
+  const auto results = generate_all(model, {{5}}, s);
+  EXPECT_EQ(model.calls.size(), 5U);
+  EXPECT_EQ(results[0].outcomes[0].ids.size(), 5U);
 }
 
 TEST(BeamSearch, MustEndReturnsWhatIsThere) {

@@ -2,6 +2,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "bitnet/error.h"
 #include "generate/generator.h"
@@ -190,6 +191,7 @@ RC_GTEST_PROP(Sampling, PromptLookupChangesNothing, (std::uint64_t seed, bool do
   RC_ASSERT(ids_of(got) == ids_of(want));
   RC_ASSERT(got[0].scores == want[0].scores);
   RC_ASSERT(guessing.calls.size() <= plain.calls.size());
+  RC_ASSERT(guessing.longest < prompt.size() + static_cast<std::size_t>(*s.max_new_tokens));  // no guess beyond the end
   for (const Outcome& outcome : got[0].outcomes) {
     Ids seen = prompt;
     seen.insert(seen.end(), outcome.ids.begin(), outcome.ids.end() - 1);
@@ -204,6 +206,41 @@ TEST(Sampling, PromptLookupSavesPasses) {
   const auto results = generate_all(model, {{0, 1, 2}}, s);
   EXPECT_EQ(results[0].outcomes[0].ids.size(), 40U);
   EXPECT_LT(model.calls.size(), 20U);  // ten tokens until it repeats, then nine at a time
+}
+
+// 0 1 0 2 0 1 …: what follows a 0 is told by two tokens, not by one.
+TEST(Sampling, LongerNgramsGuessBetter) {
+  const auto passes = [](std::int32_t max_matching_ngram_size) {
+    FakeModel model(3, [](std::span<const std::int32_t> ids, std::span<float> logits) {
+      const std::int32_t next = ids.back() != 0 ? 0 : 3 - *(ids.end() - 2);
+      for (std::int32_t i = 0; i < 3; ++i) logits[static_cast<std::size_t>(i)] = i == next ? 1.0F : 0.0F;
+    });
+    InferenceSettings s = greedy(60);
+    s.prompt_lookup_num_tokens = 4;
+    s.max_matching_ngram_size = max_matching_ngram_size;
+    (void)generate_all(model, {{1, 0}}, s);
+    return model.calls.size();
+  };
+  EXPECT_LT(passes(2), passes(1));
+}
+
+TEST(Sampling, TheSeedDecides) {
+  FakeModel model(50, scrambled_logits(0.5F));
+  const auto ids = [&](std::uint64_t seed) { return ids_of(generate_all(model, {{4, 2}}, sampled(20, seed))); };
+  EXPECT_EQ(ids(7), ids(7));
+  EXPECT_NE(ids(7), ids(8));
+}
+
+TEST(Sampling, InvalidValuesAreRemovedWhereAskedFor) {
+  FakeModel model(3, [](std::span<const std::int32_t>, std::span<float> logits) {
+    logits[0] = -1.0F;
+    logits[1] = std::nanf("");
+    logits[2] = -std::numeric_limits<float>::infinity();
+  });
+  InferenceSettings s = greedy(1);
+  EXPECT_EQ(ids_of(generate_all(model, {{0}}, s)), std::vector<Ids>{Ids{0}});
+  s.remove_invalid_values = true;  // NaN becomes 0, the largest of all
+  EXPECT_EQ(ids_of(generate_all(model, {{0}}, s)), std::vector<Ids>{Ids{1}});
 }
 
 TEST(Sampling, ScoresAreWhatTheProcessorsLeave) {

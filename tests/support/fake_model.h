@@ -1,6 +1,7 @@
 #pragma once
 /// A model for tests of generation: logits and hidden states are a pure function of the ids, and no pass is forgotten.
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -39,6 +40,7 @@ class FakeModel final : public generate::SequenceModel {
       auto& ids = static_cast<FakeSequence&>(*step.sequence).ids;
       for (std::size_t i = 0; i < step.ids.size(); ++i) {
         ids.push_back(step.ids[i]);
+        longest = std::max(longest, ids.size());
         if (wants_hidden) {
           hidden_.resize(hidden_.size() + static_cast<std::size_t>(hidden_size_));
           make_hidden_(ids, std::span(hidden_).last(static_cast<std::size_t>(hidden_size_)));
@@ -56,6 +58,7 @@ class FakeModel final : public generate::SequenceModel {
   }
 
   std::vector<std::vector<std::vector<std::int32_t>>> calls;  // [passes][steps][ids]
+  std::size_t longest = 0;                                    // ids of a sequence
   std::vector<std::int64_t> keeps;                            // TopRows::keep of each row of logits
 
  private:
