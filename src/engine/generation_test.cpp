@@ -210,6 +210,14 @@ TEST_F(GenerationTest, NothingIsKeptUnasked) {
   EXPECT_TRUE(out.details->scores.empty());
   EXPECT_TRUE(out.details->hidden_states.empty());
   EXPECT_TRUE(out.details->attentions.empty());
+  for (bool InferenceSettings::*one : {&InferenceSettings::output_scores, &InferenceSettings::output_hidden_states,
+                                       &InferenceSettings::output_attentions}) {
+    settings = greedy(3);
+    settings.*one = true;
+    const auto details = session.generate("Once", settings).details;
+    ASSERT_NE(details, nullptr);
+    EXPECT_EQ(details->scores.size() + details->hidden_states.size() + details->attentions.size(), 3U);
+  }
 }
 
 TEST_F(GenerationTest, ShorterResultsArePadded) {

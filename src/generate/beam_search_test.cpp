@@ -147,14 +147,13 @@ TEST(BeamSearch, EarlyStoppingSaysWhenItIsEnough) {
   EXPECT_LT(passes(EarlyStopping::no), passes(EarlyStopping::never));
 }
 
-// Three tokens that end a text are the likeliest everywhere: two beams look at eight candidates to find two others.
+// Five tokens that end a text are the likeliest everywhere: two beams look at twelve continuations to find two others.
 TEST(BeamSearch, BeamsGoOnBesideAnyNumberOfEos) {
-  FakeModel model(6, [](std::span<const std::int32_t>, std::span<float> logits) {
-    for (std::size_t i = 0; i < 6; ++i)
-      logits[i] = i < 3 ? 2.0F - static_cast<float>(i) * 0.1F : 0.1F * static_cast<float>(i);
+  FakeModel model(8, [](std::span<const std::int32_t>, std::span<float> logits) {
+    for (std::size_t i = 0; i < 8; ++i) logits[i] = (i < 5 ? 2.0F : 0.0F) - 0.1F * static_cast<float>(i);
   });
   InferenceSettings s = beams(2, 5);
-  s.eos_token_id = {0, 1, 2};
+  s.eos_token_id = {0, 1, 2, 3, 4};
   s.early_stopping = EarlyStopping::never;
   s.length_penalty = 4.0F;
   const auto results = generate_all(model, {{5}}, s);
