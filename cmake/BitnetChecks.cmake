@@ -12,6 +12,7 @@ bitnet_check(rooms tools/check_rooms.sh)
 bitnet_check(rooms_self_test tools/check_rooms_test.sh)
 bitnet_check(format tools/check_format.sh)
 bitnet_check(readme tools/check_readme.sh)
+bitnet_check(oracle tools/check_oracle.sh)
 
 # The summary of all tests is what says that they passed: it has tests of its own.
 bitnet_check(summary_self_test tools/summarize_tests_test.sh)

@@ -119,7 +119,10 @@ int chat_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
 
   const Engine engine = engine_flags.load(model);
-  Chat(engine, generation_flags.settings(engine), speed).converse();
+  const InferenceSettings settings = generation_flags.settings(engine);
+  line.require(settings.prefix.empty(), "--prefix is for 'bitnet run'; a chat has --system-prompt");
+  line.require(settings.num_return_sequences == 1, "--num-return-sequences is for 'bitnet run'; a chat has one answer");
+  Chat(engine, settings, speed).converse();
   return 0;
 }
 

@@ -23,6 +23,8 @@ const char* name_of(FinishReason reason) {
       return "eos";
     case FinishReason::stop_string:
       return "stop_string";
+    case FinishReason::max_time:
+      return "max_time";
     case FinishReason::cancelled:
       return "cancelled";
   }

@@ -152,6 +152,20 @@ TEST_F(SessionTest, PrefixGoesBeforeThePrompt) {
             session.generate("Once upon a time", greedy(3)).prompt_ids);
 }
 
+TEST_F(SessionTest, SettingsThatTheCallCannotHonourAreRefused) {
+  Session session(engine());
+  InferenceSettings settings = greedy(3);
+  settings.system_prompt = "Be brief.";
+  expect_error(ErrorKind::invalid_argument, {"system_prompt"}, [&] { (void)session.generate("x", settings); });
+  const std::vector<std::string> prompts = {"x"};
+  expect_error(ErrorKind::invalid_argument, {"system_prompt"},
+               [&] { (void)session.generate_batch(prompts, settings); });
+  settings = greedy(3);
+  settings.prefix = "Well: ";
+  const ChatMessage messages[] = {{Role::user, "Tell me of the fox."}};
+  expect_error(ErrorKind::invalid_argument, {"prefix"}, [&] { (void)session.reply(messages, settings); });
+}
+
 TEST_F(SessionTest, BadInputIsRefused) {
   Session session(engine());
   expect_error(ErrorKind::invalid_argument, {"UTF-8"}, [&] { (void)session.generate("caf\xe9 x", greedy(3)); });
@@ -159,14 +173,12 @@ TEST_F(SessionTest, BadInputIsRefused) {
   for (int i = 0; i < 1100; ++i) endless += " king";
   expect_error(ErrorKind::limit, {"1024"}, [&] { (void)session.generate(endless, greedy(3)); });
   InferenceSettings settings = greedy(3);
-  settings.num_beams = 4;
-  expect_error(ErrorKind::unsupported, {"num_beams"}, [&] { (void)session.generate("x", settings); });
+  settings.do_sample = true;
+  settings.num_return_sequences = 2;
+  expect_error(ErrorKind::invalid_argument, {"num_return_sequences", "generate_batch"},
+               [&] { (void)session.generate("x", settings); });
   const std::int32_t wrong[] = {1, 8192};
   expect_error(ErrorKind::invalid_argument, {"8192"}, [&] { (void)session.generate(std::span(wrong), greedy(3)); });
-  settings = greedy(3);
-  settings.bos_token_id.reset();
-  expect_error(ErrorKind::invalid_argument, {"prompt"},
-               [&] { (void)session.generate(std::span<const std::int32_t>(), settings); });
 }
 
 TEST_F(SessionTest, SessionsOfOneEngineRunSideBySide) {

@@ -3,8 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "generate/logits_processors.h"
-#include "generate/token_chooser.h"
+#include "generate/search.h"
 
 namespace bitnet::generate {
 
@@ -25,52 +24,60 @@ std::int64_t token_budget(std::int64_t prompt_length, std::int64_t context_lengt
 
 namespace {
 
-/// Which logits decide about the next token: the largest ones, when no setting looks at the others.
-/// `lowered` keeps the ids that the result points to.
-backend::TopRows needed_logits(std::span<const std::unique_ptr<LogitsProcessor>> processors,
-                               const InferenceSettings& settings, std::span<const std::int32_t> ids,
-                               std::vector<std::int32_t>& lowered) {
-  const std::int64_t keep = settings.do_sample ? settings.top_k : 1;
-  lowered.clear();
-  for (const auto& processor : processors) {
-    if (!processor->only_lowers(ids, lowered)) return {};
+std::unique_ptr<Search> make_search(Request request, std::int32_t index, const SequenceModel& model,
+                                    const InferenceSettings& settings) {
+  const auto prompt_length = static_cast<std::int64_t>(request.prompt.size());
+  Limits limits{prompt_length, prompt_length + token_budget(prompt_length, model.context_length(), settings), {}};
+  if (!settings.ignore_eos) limits.eos = settings.eos_token_id;
+  const auto make = settings.num_beams > 1       ? make_beam_search
+                    : settings.penalty_alpha > 0 ? make_contrastive_search
+                                                 : make_sampling;
+  return make(std::move(request), index, settings, std::move(limits));
+}
+
+/// Takes the rows of some steps off the front of `rest`.
+Computed take_rows(Computed& rest, std::span<const Step> steps) {
+  Computed part = rest;
+  part.logits.rows = part.hidden.rows = 0;
+  for (const Step& step : steps) {
+    part.logits.rows += static_cast<std::int64_t>(step.needed.size());
+    part.hidden.rows += static_cast<std::int64_t>(step.ids.size());
   }
-  std::sort(lowered.begin(), lowered.end());
-  lowered.erase(std::unique(lowered.begin(), lowered.end()), lowered.end());
-  return {keep, lowered};
+  rest.logits.data += part.logits.rows * rest.logits.stride;
+  if (rest.hidden.data != nullptr) rest.hidden.data += part.hidden.rows * rest.hidden.stride;
+  return part;
 }
 
 }  // namespace
 
-Outcome generate(StepModel& model, std::span<const std::int32_t> prompt, std::span<const std::int32_t> fresh,
-                 const InferenceSettings& settings, const OnToken& on_token) {
-  const auto prompt_length = static_cast<std::int64_t>(prompt.size());
-  const std::int64_t budget = token_budget(prompt_length, model.context_length(), settings);
-  const auto processors = make_logits_processors(settings, prompt_length, prompt_length + budget);
-  Sampler sampler(settings.seed);
-  Outcome outcome;
-  std::vector<std::int32_t> ids(prompt.begin(), prompt.end());
-  std::vector<std::int32_t> lowered;
-  std::int32_t last = 0;
-  while (static_cast<std::int64_t>(outcome.ids.size()) < budget) {
-    const backend::TopRows needed = needed_logits(processors, settings, ids, lowered);
-    const std::span<float> logits = model.append(outcome.ids.empty() ? fresh : std::span(&last, 1), needed);
-    for (const auto& processor : processors) processor->process(ids, logits);
-    last = settings.do_sample ? sampler.draw(logits) : argmax(logits);
-    ids.push_back(last);
-    outcome.ids.push_back(last);
-    const bool go_on = !on_token || on_token(last);
-    const auto& eos = settings.eos_token_id;
-    if (!settings.ignore_eos && std::find(eos.begin(), eos.end(), last) != eos.end()) {
-      outcome.cause = StopCause::eos;
-      break;
+std::vector<Result> generate(SequenceModel& model, std::vector<Request> requests, const InferenceSettings& settings,
+                             const std::function<bool()>& must_end) {
+  std::vector<std::unique_ptr<Search>> searches;
+  for (Request& request : requests) {
+    searches.push_back(make_search(std::move(request), static_cast<std::int32_t>(searches.size()), model, settings));
+  }
+  for (;;) {
+    std::vector<Step> steps;
+    std::vector<std::pair<Search*, std::size_t>> parts;  // who asked, and how many steps there are with theirs
+    bool wants_hidden = false;
+    for (const auto& search : searches) {
+      if (search->done()) continue;
+      search->plan(steps);
+      wants_hidden = wants_hidden || search->wants_hidden();
+      parts.emplace_back(search.get(), steps.size());
     }
-    if (!go_on) {
-      outcome.cause = StopCause::caller;
-      break;
+    if (steps.empty()) break;
+    Computed rest = model.forward(steps, wants_hidden);
+    const bool end = must_end && must_end();
+    std::size_t first = 0;
+    for (const auto& [search, last] : parts) {
+      search->advance(take_rows(rest, std::span(steps).subspan(first, last - first)), end);
+      first = last;
     }
   }
-  return outcome;
+  std::vector<Result> results;
+  for (const auto& search : searches) results.push_back({search->outcomes(), search->take_scores()});
+  return results;
 }
 
 }  // namespace bitnet::generate

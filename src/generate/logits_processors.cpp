@@ -8,14 +8,13 @@
 namespace bitnet::generate {
 namespace {
 
-using List = std::vector<std::unique_ptr<LogitsProcessor>>;
-
 template <typename Processor, typename... Args>
-void add(List& list, Args&&... args) {
+void add(LogitsProcessors& list, Args&&... args) {
   list.push_back(std::make_unique<Processor>(std::forward<Args>(args)...));
 }
 
-void add_constraints(List& list, const InferenceSettings& s, std::int64_t prompt_length, std::int64_t max_length) {
+void add_constraints(LogitsProcessors& list, const InferenceSettings& s, std::int64_t prompt_length,
+                     std::int64_t max_length) {
   const std::vector<std::int32_t> eos = s.ignore_eos ? std::vector<std::int32_t>() : s.eos_token_id;
   if (!s.sequence_bias.empty()) add<SequenceBiasProcessor>(list, s.sequence_bias);
   if (s.repetition_penalty != 1.0F) add<RepetitionPenalty>(list, s.repetition_penalty);
@@ -37,7 +36,7 @@ void add_constraints(List& list, const InferenceSettings& s, std::int64_t prompt
   }
 }
 
-void add_warpers(List& list, const InferenceSettings& s) {
+void add_warpers(LogitsProcessors& list, const InferenceSettings& s) {
   // Beams go on where one ends, so that each needs a token that is not an EOS.
   const std::size_t eos_count = s.ignore_eos ? 0 : s.eos_token_id.size();
   const std::size_t min_keep = s.num_beams > 1 ? std::max<std::size_t>(eos_count, 1) + 1 : 1;
@@ -53,8 +52,9 @@ void add_warpers(List& list, const InferenceSettings& s) {
 
 }  // namespace
 
-List make_logits_processors(const InferenceSettings& settings, std::int64_t prompt_length, std::int64_t max_length) {
-  List list;
+LogitsProcessors make_logits_processors(const InferenceSettings& settings, std::int64_t prompt_length,
+                                        std::int64_t max_length) {
+  LogitsProcessors list;
   add_constraints(list, settings, prompt_length, max_length);
   if (settings.do_sample) add_warpers(list, settings);
   if (settings.renormalize_logits) add<LogitNormalization>(list);

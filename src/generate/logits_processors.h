@@ -32,10 +32,11 @@ class LogitsProcessor {
                                          std::vector<std::int32_t>& lowered) const = 0;
 };
 
+using LogitsProcessors = std::vector<std::unique_ptr<LogitsProcessor>>;
+
 /// The processors that `settings` ask for, in order. `settings` have passed validate(), and eos_token_id is complete.
 /// `max_length`: prompt and all new tokens that the length allows.
-[[nodiscard]] std::vector<std::unique_ptr<LogitsProcessor>> make_logits_processors(const InferenceSettings& settings,
-                                                                                   std::int64_t prompt_length,
-                                                                                   std::int64_t max_length);
+[[nodiscard]] LogitsProcessors make_logits_processors(const InferenceSettings& settings, std::int64_t prompt_length,
+                                                      std::int64_t max_length);
 
 }  // namespace bitnet::generate
