@@ -107,8 +107,9 @@ struct InferenceSettings {
   /// that contradict each other, naming both.
   void validate() const;
 
-  /// Overrides fields with those of a JSON object (a generation_config.json, or a file of a user). Keys that are not
-  /// fields are refused when `strict`, else left alone. `source` names the text in errors.
+  /// Overrides fields with those of a JSON object: a generation_config.json, or when `strict` what a user wrote, where
+  /// keys that are not fields are refused and max_length without max_new_tokens unsets the latter. Null leaves a field
+  /// as it is, but unsets max_new_tokens. `source` names the text in errors. Throws Error.
   void apply_json(std::string_view json, std::string_view source, bool strict);
 };
 

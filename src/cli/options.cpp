@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <iterator>
+#include <type_traits>
 #include <utility>
 
+#include "base/text_file.h"
+#include "bitnet/error.h"
 #include "cli/console.h"
 #include "cli/model_path.h"
 #include "cli/progress.h"
@@ -15,6 +17,9 @@
 
 namespace bitnet::cli {
 namespace {
+
+using S = InferenceSettings;
+constexpr std::size_t kMaxSettingsBytes = std::size_t{1} << 20;
 
 /// An empty answer is a yes; CLI11 prints the rest.
 std::string check_kernels(const std::string& name) {
@@ -25,8 +30,18 @@ std::string check_kernels(const std::string& name) {
                      fmt::join(names, ", "));
 }
 
-std::string not_negative(const std::string& number) {
-  return number.starts_with('-') ? fmt::format("{} is negative", number) : std::string();
+/// The help of an option says what is allowed.
+template <typename Number>
+CLI::Validator number_check(const std::string& help) {
+  const auto check = [help](const std::string& text) {
+    Number number{};
+    // CLI11 would wrap a negative number around.
+    const bool wraps = std::is_unsigned_v<Number> && text.starts_with('-');
+    if (!wraps && CLI::detail::lexical_cast(text, number)) return std::string();
+    const char* kind = std::is_floating_point_v<Number> ? "a number" : "an integer in its range";
+    return fmt::format("'{}' is not {} ({})", text, kind, help);
+  };
+  return CLI::Validator(check, "");
 }
 
 /// One of these words; the help shows them by type_name.
@@ -36,14 +51,14 @@ CLI::Validator one_of(std::vector<std::string> words) {
 
 }  // namespace
 
-std::vector<std::int32_t> parse_ids(const std::string& text) {
+std::vector<std::int32_t> parse_ids(const std::string& text, const std::string& name) {
   std::vector<std::int32_t> ids;
   const char* const end = text.data() + text.size();
   for (const char* at = text.data(); at != end;) {
     std::int32_t id = 0;
     const auto [after, error] = std::from_chars(at, end, id);
     if (error != std::errc() || (after != end && *after != ',' && *after != ' ')) {
-      throw UsageError(fmt::format("'{}' is not a list of token ids like 1,2,3", text));
+      throw UsageError(fmt::format("{}: '{}' is not a list of token ids like 1,2,3", name, text));
     }
     ids.push_back(id);
     at = after;
@@ -51,6 +66,34 @@ std::vector<std::int32_t> parse_ids(const std::string& text) {
   }
   return ids;
 }
+
+namespace {
+
+/// "3,17:-2.5"
+SequenceBias parse_bias(const std::string& text) {
+  constexpr const char* kName = "--sequence-bias";
+  const std::size_t colon = text.rfind(':');
+  SequenceBias bias;
+  if (colon == std::string::npos || !CLI::detail::lexical_cast(text.substr(colon + 1), bias.bias)) {
+    throw UsageError(fmt::format("{}: '{}' is not token ids and a number like 3,17:-2.5", kName, text));
+  }
+  bias.ids = parse_ids(text.substr(0, colon), kName);
+  return bias;
+}
+
+/// "20,1.1"
+ExponentialDecayLengthPenalty parse_decay(const std::string& text) {
+  const std::size_t comma = text.find(',');
+  ExponentialDecayLengthPenalty decay;
+  if (comma == std::string::npos || !CLI::detail::lexical_cast(text.substr(0, comma), decay.start) ||
+      !CLI::detail::lexical_cast(text.substr(comma + 1), decay.factor)) {
+    throw UsageError(fmt::format(
+        "--exponential-decay-length-penalty: '{}' is not a number of tokens and a factor like 20,1.1", text));
+  }
+  return decay;
+}
+
+}  // namespace
 
 EngineFlags::EngineFlags(CLI::App& app) {
   app.option_defaults()->group("Engine");
@@ -91,95 +134,106 @@ Engine EngineFlags::synthetic(const ModelConfig& config, std::uint64_t seed) con
 }
 
 GenerationFlags::GenerationFlags(CLI::App& app) {
+  app.option_defaults()->group("Settings");
+  app.add_option("--settings", file_, "A JSON file of settings, like generation_config.json; flags win")
+      ->type_name("FILE.json");
   add_sampling(app);
   add_length(app);
   add_text(app);
   add_tokens(app);
   add_search(app);
+  add_running(app);
   add_results(app);
   app.option_defaults()->group("Options");
 }
 
 template <typename Value, typename Field>
-void GenerationFlags::add(CLI::App& app, const char* name, Field InferenceSettings::*field, const char* help) {
-  app.add_option_function<Value>(
-      name,
-      [this, field](const Value& value) {
-        given_.push_back([field, value](InferenceSettings& settings) { settings.*field = value; });
-      },
-      help);
+void GenerationFlags::add(CLI::App& app, const char* name, Field S::*field, const char* help) {
+  CLI::Option* option = app.add_option_function<Value>(
+      name, [this, field](const Value& value) { given_.push_back([field, value](S& s) { s.*field = value; }); }, help);
+  if constexpr (std::is_arithmetic_v<Value>) option->check(number_check<Value>(help));
 }
 
-void GenerationFlags::add_flag(CLI::App& app, const char* names, bool InferenceSettings::*field, const char* help) {
+void GenerationFlags::add_flag(CLI::App& app, const char* names, bool S::*field, const char* help) {
   app.add_flag_function(
          names,
          [this, field](std::int64_t count) {
-           given_.push_back([field, count](InferenceSettings& settings) { settings.*field = count > 0; });
+           given_.push_back([field, count](S& settings) { settings.*field = count > 0; });
          },
          help)
       ->take_last();
 }
 
-void GenerationFlags::add_ids(CLI::App& app, const char* name, const char* help, const SetIds& set) {
-  app.add_option_function<std::vector<std::string>>(
-         name,
-         [this, set](const std::vector<std::string>& texts) {
-           IdLists lists;
-           std::transform(texts.begin(), texts.end(), std::back_inserter(lists), parse_ids);
-           given_.push_back([set, lists](InferenceSettings& settings) { set(settings, lists); });
-         },
-         help)
+CLI::Option* GenerationFlags::add_list(CLI::App& app, const char* name, const char* help, const MakeChange& make) {
+  return app
+      .add_option_function<Texts>(
+          name, [this, make](const Texts& texts) { given_.push_back(make(texts)); }, help)
       ->allow_extra_args(false)
-      ->take_all()
-      ->type_name("IDS");
+      ->take_all();
+}
+
+void GenerationFlags::add_ids(CLI::App& app, const char* name, const char* help, const SetIds& set) {
+  const MakeChange make = [set, name](const Texts& texts) {
+    IdLists lists;
+    for (const std::string& text : texts) lists.push_back(parse_ids(text, name));
+    return [set, lists](S& settings) { set(settings, lists); };
+  };
+  add_list(app, name, help, make)->type_name("IDS");
 }
 
 void GenerationFlags::add_sampling(CLI::App& app) {
-  using S = InferenceSettings;
   app.option_defaults()->group("Sampling");
   add_flag(app, "--do-sample", &S::do_sample, "Draw tokens by their probability");
   app.add_flag_callback(
       "--greedy", [this] { given_.push_back([](S& settings) { settings.do_sample = false; }); },
       "Take the likeliest token each time");
   add<float>(app, "--temperature", &S::temperature, "Divides the logits; > 0");
+  add<float>(app, "--top-h", &S::top_h, "Keep the likeliest up to this share of the entropy; 0 to 1, 0: off");
   add<std::int32_t>(app, "--top-k", &S::top_k, "Keep the k likeliest tokens; 0: off");
-  add<float>(app, "--top-p", &S::top_p, "Keep the smallest set with this probability; 1: off");
-  add<float>(app, "--min-p", &S::min_p, "Drop tokens less likely than this share of the likeliest; 0: off");
-  add<float>(app, "--repetition-penalty", &S::repetition_penalty, "Makes what was said before less likely; 1: off");
-  add<std::uint64_t>(app, "--seed", &S::seed, "The same seed gives the same text");
-  app.get_option("--seed")->check(CLI::Validator(not_negative, ""));  // CLI11 would wrap it around
+  add<float>(app, "--top-p", &S::top_p, "Keep the smallest set with this probability; 0 to 1, 1: off");
+  add<float>(app, "--min-p", &S::min_p, "Drop tokens less likely than this share of the likeliest; 0 to 1, 0: off");
+  add<float>(app, "--typical-p", &S::typical_p, "Keep the most typical tokens with this probability; > 0, 1: off");
+  add<float>(app, "--epsilon-cutoff", &S::epsilon_cutoff, "Drop tokens less likely than this; 0 to < 1, 0: off");
+  add<float>(app, "--eta-cutoff", &S::eta_cutoff, "The same, less in flat distributions; 0 to < 1, 0: off");
+  add<float>(app, "--repetition-penalty", &S::repetition_penalty, "Makes what was said less likely; > 0, 1: off");
+  add_flag(app, "--renormalize-logits", &S::renormalize_logits, "Log-softmax at the end of all that changes logits");
+  add<std::uint64_t>(app, "--seed", &S::seed, "The same seed gives the same text; 0 or more");
 }
 
 void GenerationFlags::add_length(CLI::App& app) {
-  using S = InferenceSettings;
   app.option_defaults()->group("Length");
-  add<std::int32_t>(app, "--max-new-tokens", &S::max_new_tokens, "Tokens to generate at most");
+  add<std::int32_t>(app, "--max-new-tokens", &S::max_new_tokens, "Tokens to generate at most; 0 or more");
+  constexpr const char* kMaxLength = "Prompt and new tokens at most, > 0; --max-new-tokens wins";
   app.add_option_function<std::int32_t>(
-      "--max-length",
-      [this](const std::int32_t& length) {
-        // The default max_new_tokens must not win over a length that was asked for. A given one still does: this
-        // change comes before all others.
-        given_.insert(given_.begin(), [length](S& settings) {
-          settings.max_length = length;
-          settings.max_new_tokens.reset();
-        });
-      },
-      "Prompt and new tokens at most; --max-new-tokens wins");
-  add<std::int32_t>(app, "--min-length", &S::min_length, "Prompt and new tokens at least");
-  add<std::int32_t>(app, "--min-new-tokens", &S::min_new_tokens, "Tokens to generate at least");
-  add<double>(app, "--max-time", &S::max_time, "Seconds");
+         "--max-length",
+         [this](const std::int32_t& length) {
+           // The default max_new_tokens must not win over a length that was asked for. A given one still does: this
+           // change comes before all others.
+           given_.insert(given_.begin(), [length](S& settings) {
+             settings.max_length = length;
+             settings.max_new_tokens.reset();
+           });
+         },
+         kMaxLength)
+      ->check(number_check<std::int32_t>(kMaxLength));
+  add<std::int32_t>(app, "--min-length", &S::min_length, "Prompt and new tokens before the text may end; 0: off");
+  add<std::int32_t>(app, "--min-new-tokens", &S::min_new_tokens, "New tokens before the text may end; 0: off");
+  add<double>(app, "--max-time", &S::max_time, "Seconds, after which what is there is the result; 0 to 1e9");
+  app.add_option_function<std::string>(
+         "--exponential-decay-length-penalty",
+         [this](const std::string& text) {
+           given_.push_back([decay = parse_decay(text)](S& s) { s.exponential_decay_length_penalty = decay; });
+         },
+         "From START new tokens on, the text's end grows likelier, FACTOR times a token; > 0")
+      ->type_name("START,FACTOR");
   add_flag(app, "--ignore-eos", &S::ignore_eos, "Go on after an end-of-sequence token");
 }
 
 void GenerationFlags::add_text(CLI::App& app) {
-  using S = InferenceSettings;
   app.option_defaults()->group("Text");
-  app.add_option_function<std::vector<std::string>>(
-         "--stop-strings",
-         [this](const std::vector<std::string>& strings) {
-           given_.push_back([strings](S& settings) { settings.stop_strings = strings; });
-         },
-         "Stop where this text appears; may be repeated")
+  add_list(app, "--stop-strings", "Stop where this text appears; may be repeated",
+           [](const Texts& texts) { return [texts](S& settings) { settings.stop_strings = texts; }; });
+  app.add_option("--bad-words", bad_words_, "A text that must not appear; may be repeated")
       ->allow_extra_args(false)
       ->take_all();
   add<std::string>(app, "--prefix", &S::prefix, "Put before the prompt");
@@ -187,29 +241,37 @@ void GenerationFlags::add_text(CLI::App& app) {
 }
 
 void GenerationFlags::add_tokens(CLI::App& app) {
-  using S = InferenceSettings;
   app.option_defaults()->group("Tokens");
   add_ids(app, "--eos-token-id", "Generation stops after any of these",
           [](S& settings, const IdLists& lists) { settings.eos_token_id = lists.back(); });
-  add<std::int32_t>(app, "--bos-token-id", &S::bos_token_id, "The checkpoint's begin-of-text token");
+  add<std::int32_t>(app, "--bos-token-id", &S::bos_token_id, "First token of an empty prompt");
   add<std::int32_t>(app, "--pad-token-id", &S::pad_token_id, "Fills sequences that have ended");
-  add<std::int32_t>(app, "--decoder-start-token-id", &S::decoder_start_token_id, "First token of an empty prompt");
-  add<std::int32_t>(app, "--forced-bos-token-id", &S::forced_bos_token_id, "First new token");
-  add<std::int32_t>(app, "--forced-eos-token-id", &S::forced_eos_token_id, "Last token when the length is reached");
+  add<std::int32_t>(app, "--decoder-start-token-id", &S::decoder_start_token_id,
+                    "First token of an empty prompt; wins over --bos-token-id");
+  add<std::int32_t>(app, "--forced-bos-token-id", &S::forced_bos_token_id, "Only choice after a prompt of one token");
+  add<std::int32_t>(app, "--forced-eos-token-id", &S::forced_eos_token_id, "Only choice where the length ends");
   add<std::int32_t>(app, "--no-repeat-ngram-size", &S::no_repeat_ngram_size, "No n-gram appears twice; 0: off");
   add_ids(app, "--bad-words-ids", "A sequence that must not appear; may be repeated",
           [](S& settings, const IdLists& lists) { settings.bad_words_ids = lists; });
+  add_list(app, "--sequence-bias", "Added to the logit of the last id after the others; may be repeated",
+           [](const Texts& texts) {
+             std::vector<SequenceBias> biases;
+             for (const std::string& text : texts) biases.push_back(parse_bias(text));
+             return [biases](S& settings) { settings.sequence_bias = biases; };
+           })
+      ->type_name("IDS:BIAS");
   add_ids(app, "--suppress-tokens", "Tokens that must not appear",
           [](S& settings, const IdLists& lists) { settings.suppress_tokens = lists.back(); });
+  add_ids(app, "--begin-suppress-tokens", "Tokens that must not come first",
+          [](S& settings, const IdLists& lists) { settings.begin_suppress_tokens = lists.back(); });
   add_flag(app, "--remove-invalid-values", &S::remove_invalid_values, "Replace NaN and infinite logits");
 }
 
 void GenerationFlags::add_search(CLI::App& app) {
-  using S = InferenceSettings;
   app.option_defaults()->group("Search");
   add<std::int32_t>(app, "--num-beams", &S::num_beams, "Beams; 1: no beam search");
-  add<std::int32_t>(app, "--num-beam-groups", &S::num_beam_groups, "Groups of beams that avoid each other");
-  add<float>(app, "--diversity-penalty", &S::diversity_penalty, "Between beam groups");
+  add<std::int32_t>(app, "--num-beam-groups", &S::num_beam_groups, "Groups of beams that avoid each other; 1: none");
+  add<float>(app, "--diversity-penalty", &S::diversity_penalty, "For what another group took; > 0 with groups");
   add<float>(app, "--length-penalty", &S::length_penalty, "Exponent of the length in a beam's score");
   app.add_option_function<std::string>(
          "--early-stopping",
@@ -222,16 +284,23 @@ void GenerationFlags::add_search(CLI::App& app) {
          "When a beam search ends")
       ->check(one_of({"true", "false", "never"}))
       ->type_name("true|false|never");
-  add<float>(app, "--penalty-alpha", &S::penalty_alpha, "Contrastive search");
-  add<std::int32_t>(app, "--num-return-sequences", &S::num_return_sequences, "Results for one prompt");
-  add<std::int32_t>(app, "--batch-size", &S::batch_size, "Prompts at a time");
+  add<float>(app, "--penalty-alpha", &S::penalty_alpha, "Contrastive search among --top-k; 0 to 1, 0: off");
+  add<std::int32_t>(app, "--num-return-sequences", &S::num_return_sequences, "Results for one prompt; 1 or more");
+  add<std::int32_t>(app, "--prompt-lookup-num-tokens", &S::prompt_lookup_num_tokens,
+                    "Guess so many tokens from the text so far; 0: off");
+  add<std::int32_t>(app, "--max-matching-ngram-size", &S::max_matching_ngram_size,
+                    "Longest n-gram that such a guess looks up; 1 or more");
+}
+
+void GenerationFlags::add_running(CLI::App& app) {
+  app.option_defaults()->group("Running");
+  add<std::int32_t>(app, "--batch-size", &S::batch_size, "Prompts at a time; 1 or more");
+  add_flag(app, "--use-cache,!--no-use-cache", &S::use_cache, "Keep keys and values between tokens");
+  add_flag(app, "--attention-mask,!--no-attention-mask", &S::attention_mask, "Do not look at padding");
 }
 
 void GenerationFlags::add_results(CLI::App& app) {
-  using S = InferenceSettings;
-  app.option_defaults()->group("Reference settings");
-  add_flag(app, "--use-cache,!--no-use-cache", &S::use_cache, "Keep keys and values between tokens");
-  add_flag(app, "--attention-mask,!--no-attention-mask", &S::attention_mask, "Do not look at padding");
+  app.option_defaults()->group("Results");
   add_flag(app, "--output-attentions", &S::output_attentions, "Keep attention probabilities");
   add_flag(app, "--output-hidden-states", &S::output_hidden_states, "Keep hidden states");
   add_flag(app, "--output-scores", &S::output_scores, "Keep scores");
@@ -240,8 +309,20 @@ void GenerationFlags::add_results(CLI::App& app) {
 
 InferenceSettings GenerationFlags::settings(const Engine& engine) const {
   InferenceSettings settings = engine.default_settings();
+  if (!file_.empty()) settings.apply_json(read_text_file(file_, kMaxSettingsBytes), file_, true);
   for (const Change& change : given_) change(settings);
-  settings.validate();
+  for (const std::string& word : bad_words_) {
+    // In the middle of a text most words follow a space, which belongs to their first token.
+    for (const std::string& text : {word, " " + word}) {
+      settings.bad_words_ids.push_back(engine.tokenizer().encode(text, false));
+    }
+  }
+  try {
+    settings.validate();
+  } catch (const Error& error) {
+    if (file_.empty()) throw;
+    throw Error(error.kind(), fmt::format("{} (with the settings of {})", error.what(), file_));
+  }
   return settings;
 }
 

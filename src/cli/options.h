@@ -28,35 +28,41 @@ class EngineFlags {
   EngineOptions options_;
 };
 
-/// Every field of InferenceSettings under its own name.
+/// Every field of InferenceSettings under its own name (--threads is one of EngineFlags), --settings and --bad-words.
 class GenerationFlags {
  public:
   explicit GenerationFlags(CLI::App& app);
 
-  /// The model's default settings, overridden by the flags that were given.
-  /// Throws Error for settings that are out of range, contradict each other or do not work yet.
+  /// The model's default settings, overridden by those of the file that --settings names, overridden by the other
+  /// flags. Throws Error for a broken file, and for settings that are out of range or contradict each other.
   [[nodiscard]] InferenceSettings settings(const Engine& engine) const;
 
  private:
   using Change = std::function<void(InferenceSettings&)>;
   using IdLists = std::vector<std::vector<std::int32_t>>;  // one for each time that the option was given
   using SetIds = std::function<void(InferenceSettings&, const IdLists&)>;
+  using Texts = std::vector<std::string>;
+  using MakeChange = std::function<Change(const Texts&)>;  // throws UsageError
 
   template <typename Value, typename Field>
   void add(CLI::App& app, const char* name, Field InferenceSettings::*field, const char* help);
   void add_flag(CLI::App& app, const char* names, bool InferenceSettings::*field, const char* help);
+  CLI::Option* add_list(CLI::App& app, const char* name, const char* help, const MakeChange& make);
   void add_ids(CLI::App& app, const char* name, const char* help, const SetIds& set);
   void add_sampling(CLI::App& app);
   void add_length(CLI::App& app);
   void add_text(CLI::App& app);
   void add_tokens(CLI::App& app);
   void add_search(CLI::App& app);
+  void add_running(CLI::App& app);
   void add_results(CLI::App& app);
 
-  std::vector<Change> given_;
+  std::string file_;           // of --settings
+  std::vector<Change> given_;  // by the other flags, in their order
+  std::vector<std::string> bad_words_;
 };
 
-/// "3,17,42" → ids. Throws UsageError for anything that is not a number.
-[[nodiscard]] std::vector<std::int32_t> parse_ids(const std::string& text);
+/// "3,17,42" → ids. Throws UsageError, which begins with the option's `name`, for anything that is not a number.
+[[nodiscard]] std::vector<std::int32_t> parse_ids(const std::string& text, const std::string& name);
 
 }  // namespace bitnet::cli

@@ -33,7 +33,7 @@ int tokenize_command(const Arguments& arguments) {
   std::vector<std::int32_t> ids;
   std::string text = input.text;
   if (decoding) {
-    ids = parse_ids(ids_to_decode);
+    ids = parse_ids(ids_to_decode, "--decode");
     for (const std::int32_t id : ids) {
       line.require(tokenizer.id_to_token(id).has_value(), fmt::format("the tokenizer has no token {}", id));
     }
