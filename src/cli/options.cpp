@@ -133,7 +133,7 @@ Engine EngineFlags::synthetic(const ModelConfig& config, std::uint64_t seed) con
   return with_progress([&](const EngineOptions& options) { return Engine::synthetic(config, seed, options); });
 }
 
-GenerationFlags::GenerationFlags(CLI::App& app) {
+GenerationFlags::GenerationFlags(CLI::App& app) : app_(app) {
   app.option_defaults()->group("Settings");
   app.add_option("--settings", file_, "A JSON file of settings, like generation_config.json; flags win")
       ->type_name("FILE.json");
@@ -311,6 +311,7 @@ InferenceSettings GenerationFlags::settings(const Engine& engine) const {
   InferenceSettings settings = engine.default_settings();
   if (!file_.empty()) settings.apply_json(read_text_file(file_, kMaxSettingsBytes), file_, true);
   for (const Change& change : given_) change(settings);
+  if (app_.count("--threads") > 0) settings.threads = engine.default_settings().threads;  // as the engine was loaded
   for (const std::string& word : bad_words_) {
     // In the middle of a text most words follow a space, which belongs to their first token.
     for (const std::string& text : {word, " " + word}) {

@@ -57,6 +57,7 @@ class GenerationFlags {
   void add_running(CLI::App& app);
   void add_results(CLI::App& app);
 
+  const CLI::App& app_;
   std::string file_;           // of --settings
   std::vector<Change> given_;  // by the other flags, in their order
   std::vector<std::string> bad_words_;

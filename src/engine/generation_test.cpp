@@ -69,6 +69,16 @@ TEST_F(GenerationTest, ABatchStreamsTextByResult) {
   for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].text, streamed[i]);
 }
 
+TEST_F(GenerationTest, ThePrefixGoesBeforeEachPrompt) {
+  Session session(engine());
+  InferenceSettings settings = greedy(1);
+  settings.prefix = "Once upon";
+  const std::vector<std::string> prompts = {" a time", " a king"};
+  const auto results = session.generate_batch(prompts, settings);
+  EXPECT_EQ(results[0].prompt_ids, encode("Once upon a time"));
+  EXPECT_EQ(results[1].prompt_ids, encode("Once upon a king"));
+}
+
 TEST_F(GenerationTest, AStoppedBatchHasAResultForEachPrompt) {
   Session session(engine());
   InferenceSettings settings = greedy(30);

@@ -80,7 +80,8 @@ void check_length(const S& s) {
 
 void check_search(const S& s) {
   require(s.batch_size >= 1, "batch_size", s.batch_size, "1 or more");
-  require(s.num_return_sequences >= 1, "num_return_sequences", s.num_return_sequences, "1 or more");
+  require(s.num_return_sequences >= 1 && s.num_return_sequences <= 1024, "num_return_sequences", s.num_return_sequences,
+          "1 to 1024");
   require(s.num_beams >= 1 && s.num_beams <= 1024, "num_beams", s.num_beams, "1 (no beam search) to 1024");
   require(s.num_beam_groups >= 1, "num_beam_groups", s.num_beam_groups, "1 (no groups) or more");
   require(s.length_penalty >= -kMaxFloat && s.length_penalty <= kMaxFloat, "length_penalty", s.length_penalty,
@@ -125,6 +126,9 @@ void check_modes(const S& s) {
     };
     refuse(s.num_beams > 1, "num_beams", s.num_beams, "prompt lookup needs num_beams 1");
     refuse(!s.use_cache, "use_cache", s.use_cache, "prompt lookup needs use_cache true");
+    const char* states = "states of wrong guesses would be among them: expected one of the two";
+    refuse(s.output_hidden_states, "output_hidden_states", s.output_hidden_states, states);
+    refuse(s.output_attentions, "output_attentions", s.output_attentions, states);
   }
 }
 

@@ -166,6 +166,10 @@ constexpr Contradiction kContradictions[] = {
     {"penalty_alpha is 0.5", "prompt_lookup_num_tokens is 3",
      [](S& s) { s.penalty_alpha = 0.5F, s.do_sample = false, s.prompt_lookup_num_tokens = 3; }},
     {"prompt_lookup_num_tokens is 3", "num_beams is 2", [](S& s) { s.prompt_lookup_num_tokens = 3, s.num_beams = 2; }},
+    {"prompt_lookup_num_tokens is 3", "output_hidden_states is true",
+     [](S& s) { s.prompt_lookup_num_tokens = 3, s.output_hidden_states = true; }},
+    {"prompt_lookup_num_tokens is 3", "output_attentions is true",
+     [](S& s) { s.prompt_lookup_num_tokens = 3, s.output_attentions = true; }},
     {"prompt_lookup_num_tokens is 3", "use_cache is false",
      [](S& s) { s.prompt_lookup_num_tokens = 3, s.use_cache = false; }},
 };

@@ -123,6 +123,14 @@ TEST(GenerationFlags, FlagsWinOverTheFileAndTheFileOverTheCheckpoint) {
   EXPECT_NE(generate(hot).at("ids"), greedy);
 }
 
+TEST(GenerationFlags, ThreadsOfTheFileCountUnlessTheFlagIsGiven) {
+  const SettingsFile file(R"({"threads": 5000, "max_new_tokens": 2})");
+  const Outcome refused = run({"run", "Once", "--settings", file.path()});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("threads is 5000"), std::string::npos) << refused.err;
+  EXPECT_EQ(generate({"--settings", file.path(), "--threads", "1", "--ignore-eos"}).at("ids").size(), 2U);
+}
+
 TEST(GenerationFlags, ALengthOfTheFileCountsWhenItIsGivenAlone) {
   const SettingsFile file(R"({"max_length": 9, "ignore_eos": true})");
   const Json json = generate({"--settings", file.path()});
