@@ -139,6 +139,24 @@ TEST_F(GenerationTest, AnEmptyPromptStartsWithTheDecodersStart) {
   EXPECT_EQ(session.generate(std::span<const std::int32_t>(), settings).prompt_ids, Ids{8189});
 }
 
+TEST_F(GenerationTest, ThreadsAreThoseOfTheSettings) {
+  Session session(engine());
+  InferenceSettings settings = greedy(1);
+  for (const int threads : {1, 3, 2}) {
+    settings.threads = threads;
+    (void)session.generate("Once", settings);
+    EXPECT_EQ(engine().info().threads, threads);
+  }
+}
+
+TEST_F(GenerationTest, IdsThatTheVocabularyDoesNotHaveAreRefused) {
+  Session session(engine());
+  InferenceSettings settings = greedy(1);
+  settings.suppress_tokens = {8192};
+  expect_error(ErrorKind::invalid_argument, {"suppress_tokens", "8192"},
+               [&] { (void)session.generate("Once", settings); });
+}
+
 TEST_F(GenerationTest, TimeEndsEverySearch) {
   Session session(engine());
   InferenceSettings settings = greedy(500);
@@ -354,7 +372,7 @@ TEST_F(GenerationTest, TheCheckpointsSettingsComeBeforeTheDefaultsAndAfterTheCal
     std::filesystem::copy(std::filesystem::path(kModel) / name, folder.path());
   }
   std::ofstream(folder.path() / "generation_config.json")
-      << R"({"temperature": 0.25, "top_k": 7, "eos_token_id": [4, 9], "pad_token_id": null, "transformers_version": "5"})";
+      << R"({"temperature": 0.25, "top_k": 7, "eos_token_id": [4, 9], "pad_token_id": 11, "min_length": null, "transformers_version": "5"})";
   const Engine loaded = Engine::load(folder.path());
   InferenceSettings settings = loaded.default_settings();
   EXPECT_EQ(settings.temperature, 0.25F);
@@ -366,6 +384,10 @@ TEST_F(GenerationTest, TheCheckpointsSettingsComeBeforeTheDefaultsAndAfterTheCal
   EXPECT_EQ(settings.temperature, 0.25F);
   // Settings that do not start from the checkpoint's still know its special tokens.
   InferenceSettings own;
+  own.max_new_tokens = 1;
+  EXPECT_EQ(Session(loaded).generate(std::span<const std::int32_t>(), own).prompt_ids, Ids{8189});
+  const Ids padded = {11, 11, 3};
+  EXPECT_EQ(Session(loaded).generate(std::span(padded), own).prompt_ids, Ids{3});
   own.do_sample = false;
   own.max_new_tokens = 3;
   own.suppress_tokens.clear();
