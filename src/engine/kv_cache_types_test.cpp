@@ -7,6 +7,8 @@
 namespace bitnet {
 namespace {
 
+const std::string kNames[] = {"f32", "f16", "q8", "q4"};
+
 Engine load(KvCacheType type, int threads = 2) {
   EngineOptions options;
   options.kv_cache = type;
@@ -63,10 +65,7 @@ TEST_P(KvCacheTypes, GiveTheSameTokensHoweverTheyCome) {
 
 INSTANTIATE_TEST_SUITE_P(All, KvCacheTypes,
                          testing::Values(KvCacheType::f32, KvCacheType::f16, KvCacheType::q8, KvCacheType::q4),
-                         [](const auto& info) {
-                           constexpr const char* kNames[] = {"f32", "f16", "q8", "q4"};
-                           return std::string(kNames[static_cast<int>(info.param)]);
-                         });
+                         [](const auto& info) { return kNames[static_cast<int>(info.param)]; });
 
 TEST(KvCacheType, ThatDoesNotExistIsRefused) { EXPECT_THROW((void)load(static_cast<KvCacheType>(4)), Error); }
 
