@@ -1,5 +1,5 @@
 #pragma once
-/// How the keys or values of one head lie in a block of the KV cache. docs/formats/kv-cache.md has a diagram.
+/// How the keys or values of one head lie in a block of the KV cache. docs/kv-cache.md measures what they cost.
 ///
 /// A block holds kKvBlockTokens tokens of each of the two. f32 and f16 are as they are called. q8 and q4 are integer
 /// codes with one float32 scale for each token, value = code · scale: a row (one token's head) is quantized by itself
@@ -12,10 +12,9 @@
 ///   q4             uint32 [ceil(head_dim / 8), kKvBlockTokens]; dimension 8 · i + k is nibble k of word i
 /// Values:
 ///   f32, f16, q8   [kKvBlockTokens, value_stride]
-///   q4             uint32 [kKvBlockTokens, value_stride / 16, 2]; dimension 16 · i + 2 · k + w is nibble k of word w
-///   of
-///                  pair i: a vector of sixteen lanes repeats a pair and shifts each lane by its own 4 · k.
-///                  value_stride is a multiple of 16.
+///   q4             uint32 [kKvBlockTokens, value_stride / 16, 2]; dimension 16 · i + 2 · k + w is nibble k of
+///                  word w of pair i: a vector of sixteen lanes repeats a pair and shifts each lane by its own
+///                  4 · k. value_stride is a multiple of 16.
 /// Nibble k of a word is its bits 4 · k to 4 · k + 3, a two's complement from -7 to 7. Nibbles past head_dim, up to the
 /// end of their word or pair, are 0. A word holds nothing of another token: tokens may be stored concurrently.
 
