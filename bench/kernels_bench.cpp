@@ -109,7 +109,7 @@ void attention(State& state, const KernelTable& table, KvType type, std::int64_t
   const std::int64_t heads = 4 * tokens;
   const std::int64_t blocks = tokens == 1 ? 5 * 128 : 16;
   const auto kv = static_cast<int>(type);
-  const std::int64_t block_bytes = kKvBlockTokens * kHeadDim * (type == KvType::f32 ? 4 : 2);
+  const std::int64_t block_bytes = pack::key_block_bytes(type, kHeadDim);  // as many as of values
   const AlignedBuffer keys = memory(blocks * block_bytes);
   const AlignedBuffer values = memory(blocks * block_bytes);
   const AlignedBuffer q = random_floats(heads * kHeadDim);
@@ -125,8 +125,8 @@ void attention(State& state, const KernelTable& table, KvType type, std::int64_t
     for (std::int64_t h = 0; h < heads; ++h) table.softmax(scores.as<float>() + h * stride, stride);
     for (std::int64_t b = 0; b < blocks; ++b) {
       table.attention_values[kv](scores.as<float>() + b * kKvBlockTokens, heads, stride,
-                                 values.data() + b * block_bytes, values.data() + (b + 1) * block_bytes, kHeadDim,
-                                 kKvBlockTokens, kHeadDim, out.as<float>(), kHeadDim);
+                                 values.data() + b * block_bytes, values.data() + (b + 1) * block_bytes,
+                                 {kHeadDim, 0, kKvBlockTokens, 0, kHeadDim}, out.as<float>(), kHeadDim);
     }
     benchmark::ClobberMemory();
   }
@@ -194,8 +194,11 @@ void register_table(const KernelTable& table) {
   }
   for (const std::int64_t tokens : {1, 16}) {
     const std::string what = "/tokens:" + std::to_string(tokens);
-    add("attention/f32" + what, [&table, tokens](State& state) { attention(state, table, KvType::f32, tokens); });
-    add("attention/f16" + what, [&table, tokens](State& state) { attention(state, table, KvType::f16, tokens); });
+    constexpr const char* kKvNames[kKvTypes] = {"f32", "f16", "q8", "q4"};
+    for (int type = 0; type < kKvTypes; ++type) {
+      add(std::string("attention/") + kKvNames[type] + what,
+          [&table, type, tokens](State& state) { attention(state, table, static_cast<KvType>(type), tokens); });
+    }
   }
   for (const std::string op : {"rms_norm", "silu_gated", "relu2_gated", "softmax", "quantize"}) {
     add(op, [&table, op](State& state) { elementwise(state, table, op); });

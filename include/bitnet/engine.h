@@ -15,7 +15,9 @@
 
 namespace bitnet {
 
-enum class KvCacheType { f32, f16 };  ///< f16 halves the cache and changes logits in the fourth digit
+/// How keys and values are kept between tokens: as floats, or as integers of 8 or 4 bits with one float32 scale for
+/// each token, head and layer. docs/kv-cache.md has the memory of each, and how far it moves logits.
+enum class KvCacheType { f32, f16, q8, q4 };
 
 struct EngineOptions {
   int threads = 2;  ///< threads that compute, the caller's included

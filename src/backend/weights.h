@@ -13,7 +13,8 @@
 
 namespace bitnet::backend {
 
-enum class KvType { f32, f16 };
+/// How keys and values are kept. q8 and q4: integers of so many bits, and one scale for each token, head and layer.
+enum class KvType { f32, f16, q8, q4 };
 
 /// How a ternary matrix lies in memory. T is [out, in]; docs/formats has a bit diagram of each.
 enum class TernaryForm {

@@ -49,6 +49,11 @@ CLI::Validator one_of(std::vector<std::string> words) {
   return CLI::Validator(CLI::IsMember(std::move(words))).description("");
 }
 
+const std::vector<std::string>& kv_cache_types() {  // in the order of KvCacheType
+  static const std::vector<std::string> types{"f32", "f16", "q8", "q4"};
+  return types;
+}
+
 }  // namespace
 
 std::vector<std::int32_t> parse_ids(const std::string& text, const std::string& name) {
@@ -100,10 +105,13 @@ EngineFlags::EngineFlags(CLI::App& app) {
   app.add_option("--threads", options_.threads, "Threads that compute")->capture_default_str();
   app.add_option_function<std::string>(
          "--kv-cache",
-         [this](const std::string& type) { options_.kv_cache = type == "f16" ? KvCacheType::f16 : KvCacheType::f32; },
-         "f16 halves the key and value cache and changes logits slightly; default f32")
-      ->check(one_of({"f32", "f16"}))
-      ->type_name("f32|f16");
+         [this](const std::string& type) {
+           const auto& types = kv_cache_types();
+           options_.kv_cache = static_cast<KvCacheType>(std::find(types.begin(), types.end(), type) - types.begin());
+         },
+         "Keys and values: f16, q8 and q4 take 1/2, about 1/4 and 1/8 of the memory and change logits; default f32")
+      ->check(one_of(kv_cache_types()))
+      ->type_name("f32|f16|q8|q4");
   app.add_flag_callback(
       "--no-head-copy", [this] { options_.head_copy = false; },
       "Less memory, slower: no four-bit copy of the head; the answers are the same");

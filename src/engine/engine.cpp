@@ -1,6 +1,7 @@
 #include "bitnet/engine.h"
 
 #include <cstdlib>
+#include <iterator>
 
 #include "base/cpu_features.h"
 #include "base/fail.h"
@@ -18,12 +19,21 @@ std::shared_ptr<EngineState> make_state(const EngineOptions& options) {
   return std::make_shared<EngineState>(kernels::choose_table(name, detect_cpu_features()), options);
 }
 
+backend::KvType kv_type(KvCacheType type) {
+  constexpr backend::KvType kTypes[] = {backend::KvType::f32, backend::KvType::f16, backend::KvType::q8,
+                                        backend::KvType::q4};
+  const auto index = static_cast<std::size_t>(type);
+  if (index >= std::size(kTypes)) {
+    fail(ErrorKind::invalid_argument, "EngineOptions.kv_cache is {}; expected f32, f16, q8 or q4 (0 to 3)", index);
+  }
+  return kTypes[index];
+}
+
 void add_transformer(EngineState& state, ModelConfig config, model::ModelWeights weights,
                      const EngineOptions& options) {
   if (options.head_copy) state.backend.prepare_top(weights.output());
-  const auto kv = options.kv_cache == KvCacheType::f16 ? backend::KvType::f16 : backend::KvType::f32;
   state.settings.threads = options.threads;
-  state.transformer.emplace(std::move(config), std::move(weights), state.backend, kv);
+  state.transformer.emplace(std::move(config), std::move(weights), state.backend, kv_type(options.kv_cache));
 }
 
 void load_text(const std::filesystem::path& folder, const ModelConfig& config, EngineState& state) {

@@ -95,11 +95,14 @@ TEST_F(GenerationTest, AStoppedBatchHasAResultForEachPrompt) {
 TEST_F(GenerationTest, WithoutCacheTheTokensAreTheSame) {
   Session session(engine());
   InferenceSettings settings = greedy(8);
-  const Ids want = session.generate("Once upon a time", settings).ids;
+  settings.output_scores = true;
+  const Generation cached = session.generate("Once upon a time", settings);
+  const Ids want = cached.ids;
   settings.use_cache = false;
   const Generation out = session.generate("Once upon a time", settings);
   EXPECT_EQ(out.ids, want);
   EXPECT_EQ(out.reused_tokens, 0);
+  for (std::size_t t = 0; t < 8; ++t) EXPECT_EQ(out.details->scores[t].data, cached.details->scores[t].data) << t;
   settings.num_beams = 3;
   const Ids beams = session.generate("Once upon a time", settings).ids;
   settings.use_cache = true;

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "base/cpu_features.h"
+#include "pack/kv_block.h"
 #include "pack/nibble_rows.h"
 
 namespace bitnet::kernels {
@@ -53,11 +54,19 @@ struct NibbleInputs {
 enum class DenseType : std::uint8_t { f32, f16, bf16 };
 inline constexpr int kDenseTypes = 3;
 
-/// How keys and values are stored.
-enum class KvType : std::uint8_t { f32, f16 };
-inline constexpr int kKvTypes = 2;
-/// Tokens in one block of the KV cache; a multiple of 16, so that a token's lane does not depend on its block.
-inline constexpr std::int64_t kKvBlockTokens = 32;
+/// How keys and values are stored, pack/kv_block.h.
+using pack::kKvBlockTokens;
+using pack::kKvTypes;
+using pack::KvType;
+
+/// What a call uses of a value block.
+struct ValuePart {
+  std::int64_t stride;  ///< value_stride of the block
+  std::int64_t first_token;
+  std::int64_t tokens;     ///< first_token + tokens ≤ kKvBlockTokens
+  std::int64_t first_dim;  ///< of q4 a multiple of 16
+  std::int64_t dims;       ///< first_dim + dims ≤ the head_dim that was stored
+};
 
 enum class Activation : std::uint8_t { relu2, silu, gelu, gelu_tanh };
 inline constexpr int kActivations = 4;
@@ -105,26 +114,32 @@ struct KernelTable {
   /// rounded before the sum (no fusing, as the reference).
   void (*rope)(float* x, std::int64_t heads, std::int64_t head_dim, const float* cos, const float* sin);
 
-  /// Writes one token's key head into a block whose layout is [head_dim, kKvBlockTokens] (transposed, so that a
-  /// vector holds one dimension of many tokens).
+  /// Writes one token's key head into a block, pack/kv_block.h. f16 rounds to nearest even. q8 and q4 quantize the row,
+  /// with steps = 127 (q8) or 7 (q4) and m = max |x| over its head_dim values:
+  ///   scale = m / steps, inverse = steps / m, code = round_half_even(x · inverse), each rounded once.
+  /// Then |code| ≤ steps without a clamp, and |x - code · scale| ≤ (1/2 + steps · 2^-22) · scale. m < 2^-100 gives a
+  /// scale and codes of 0. A row that holds a NaN or an infinity gets codes of 0 and the scale NaN (0x7fc00000): what
+  /// sees it is NaN.
   void (*store_key[kKvTypes])(const float* key, std::int64_t head_dim, std::int64_t slot, void* block);
-  /// Writes one token's value head into a block whose layout is [kKvBlockTokens, value_stride].
+  /// Writes one token's value head likewise.
   void (*store_value[kKvTypes])(const float* value, std::int64_t head_dim, std::int64_t slot, std::int64_t value_stride,
                                 void* block);
 
   /// scores[h * scores_stride + j] = scale · Σ_d q[h, d] · K[d, j] for all kKvBlockTokens j of one key block;
-  /// sequential over d. q: [heads, q_stride]. `next` is the block that will be asked for next, or this one again: a
-  /// hint, so that it is on its way from memory by then.
+  /// sequential over d. q: [heads, q_stride]. Of q8 and q4, K is the code as a float, and the scale of the key is
+  /// applied once: scale · (key_scale[j] · Σ_d …), the inner product first.
+  /// `next` is the block that will be asked for next, or this one again: a hint, so that it is on its way from memory
+  /// by then.
   void (*attention_scores[kKvTypes])(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
                                      const void* next, std::int64_t head_dim, float scale, float* scores,
                                      std::int64_t scores_stride);
   /// In place: x[i] = exp(x[i] - max) / Σ exp; Σ in 16 lanes. n ≥ 1.
   void (*softmax)(float* x, std::int64_t n);
-  /// out[h, d] += Σ_j p[h * p_stride + j] · V[j, d] over the first `tokens` of one value block; sequential over j,
-  /// going on from what `out` holds. out: [heads, out_stride]. `next` as above.
+  /// out[h, d] += Σ_j p[h * p_stride + j] · V[first_token + j, first_dim + d] over one part of a value block;
+  /// sequential over j, going on from what `out` holds. out: [heads, out_stride]. Of q8 and q4, V is the code as a
+  /// float, and p[h, j] · value_scale[first_token + j], rounded, takes the place of p. `next` as above.
   void (*attention_values[kKvTypes])(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
-                                     const void* next, std::int64_t value_stride, std::int64_t tokens,
-                                     std::int64_t head_dim, float* out, std::int64_t out_stride);
+                                     const void* next, const ValuePart& part, float* out, std::int64_t out_stride);
 
   /// y[t * y_stride + (r - row_begin)] = Σ_k w[r, k] · x[t, k] in 16 lanes, for row_begin ≤ r < row_end.
   /// w: [rows, in] of the DenseType, row after row; x: [tokens, x_stride].

@@ -47,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(
            Mistake{{"run", "hello", "--top-k"}, "--top-k"},                                      //
            Mistake{{"run", "hello", "--kernels", "scalr"}, "did you mean 'scalar'?"},            //
            Mistake{{"run", "hello", "--kernels", "quantum"}, "scalar"},                          //
-           Mistake{{"run", "hello", "--kv-cache", "f8"}, "--kv-cache"},                          //
+           Mistake{{"run", "hello", "--kv-cache", "q5"}, "--kv-cache"},                          //
            Mistake{{"run", "hello", "--suppress-tokens", "1,x"}, "1,x"},                         //
            Mistake{{"tokenize", "--decode", "one"}, "'one'"},                                    //
            Mistake{{"perplexity"}, "FILE is missing"},                                           //

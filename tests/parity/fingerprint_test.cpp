@@ -9,12 +9,23 @@
 namespace bitnet {
 namespace {
 
-constexpr std::uint64_t kFingerprint = 0x3f7cbdbfbcb4b499;
+struct Expected {
+  KvCacheType kv_cache;
+  std::uint64_t fingerprint;
+};
+constexpr Expected kExpected[] = {
+    // what f16 and q8 change is too little to change a token
+    {KvCacheType::f32, 0x3f7cbdbfbcb4b499},
+    {KvCacheType::f16, 0x3f7cbdbfbcb4b499},
+    {KvCacheType::q8, 0x3f7cbdbfbcb4b499},
+    {KvCacheType::q4, 0x854dea33833f2e78},
+};
 
 /// FNV-1a over the ids, 32 bits each.
-std::uint64_t fingerprint(const std::string& kernels) {
+std::uint64_t fingerprint(const std::string& kernels, KvCacheType kv_cache) {
   EngineOptions options;
   options.kernels = kernels;
+  options.kv_cache = kv_cache;
   const Engine engine = Engine::load(BITNET_SOURCE_DIR "/models/fairy-bitnet", options);
   InferenceSettings settings;
   settings.do_sample = false;
@@ -39,8 +50,10 @@ TEST_P(Fingerprint, IsTheSameForEveryKernelTable) {
   if ((GetParam()->required & ~detect_cpu_features()) != 0) {
     GTEST_SKIP() << "this processor cannot run " << GetParam()->name;
   }
-  const std::uint64_t found = fingerprint(GetParam()->name);
-  EXPECT_EQ(found, kFingerprint) << std::hex << "0x" << found;
+  for (const auto& [kv_cache, expected] : kExpected) {
+    const std::uint64_t found = fingerprint(GetParam()->name, kv_cache);
+    EXPECT_EQ(found, expected) << "KV cache type " << static_cast<int>(kv_cache) << std::hex << ": 0x" << found;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Tables, Fingerprint,

@@ -20,6 +20,8 @@ using model::BatchToken;
 using model::KvSequence;
 using Ids = std::vector<std::int32_t>;
 
+constexpr KvType kTypes[] = {KvType::f32, KvType::f16, KvType::q8, KvType::q4};
+
 ModelConfig small_config() {
   ModelConfig c;
   c.architecture = "BitNetForCausalLM";
@@ -101,6 +103,11 @@ TEST_P(EveryTable, GivesTheBitsOfTheScalarOne) {
       {128, 4, 1, 255, 511, HiddenAct::relu2, FeedForwardKind::gated, KvType::f16},
       {256, 3, 1, 130, 64, HiddenAct::gelu_tanh, FeedForwardKind::gated, KvType::f16},
       {2, 1, 1, 1, 1, HiddenAct::gelu, FeedForwardKind::plain, KvType::f32},
+      {128, 4, 2, 255, 300, HiddenAct::relu2, FeedForwardKind::gated, KvType::q8},
+      {74, 3, 1, 130, 64, HiddenAct::silu, FeedForwardKind::gated, KvType::q8},
+      {128, 4, 1, 255, 300, HiddenAct::relu2, FeedForwardKind::gated, KvType::q4},
+      {74, 3, 3, 130, 64, HiddenAct::silu, FeedForwardKind::gated, KvType::q4},
+      {2, 1, 1, 1, 1, HiddenAct::gelu, FeedForwardKind::plain, KvType::q4},
   };
   for (const Variant& v : variants) {
     ModelConfig c = small_config();
@@ -113,7 +120,7 @@ TEST_P(EveryTable, GivesTheBitsOfTheScalarOne) {
     c.feed_forward = v.feed_forward;
     const Ids ids = some_ids(40, c.vocab_size);
     EXPECT_EQ(Rig(c, *GetParam(), 2, v.kv).logits(ids, {33, 1}), Rig(c, scalar(), 1, v.kv).logits(ids, {40}))
-        << GetParam()->name << " with head_dim " << v.head_dim;
+        << GetParam()->name << " with head_dim " << v.head_dim << ", KV type " << static_cast<int>(v.kv);
   }
 }
 
@@ -128,9 +135,14 @@ TEST(TransformerParity, ThreadsDoNotMatter) {
 }
 
 RC_GTEST_PROP(TransformerParity, ChunksDoNotMatter, ()) {
-  static Rig rig(small_config(), best(), 2);
   static const Ids ids = some_ids(70, 61);
-  static const std::vector<float> whole = rig.logits(ids, {70});
+  struct OfType {
+    explicit OfType(KvType type) : rig(small_config(), best(), 2, type) {}
+    Rig rig;
+    std::vector<float> whole = rig.logits(ids, {70});
+  };
+  static OfType of_types[] = {OfType(kTypes[0]), OfType(kTypes[1]), OfType(kTypes[2]), OfType(kTypes[3])};
+  auto& [rig, whole] = of_types[*rc::gen::inRange<std::size_t>(0, std::size(of_types))];
   const auto cuts =
       *rc::gen::nonEmpty(rc::gen::container<std::vector<std::size_t>>(rc::gen::inRange<std::size_t>(1, 40)));
   RC_ASSERT(rig.logits(ids, cuts) == whole);
@@ -211,38 +223,42 @@ TEST(TransformerParity, ObserversSeeRowsWithoutGaps) {
 }
 
 TEST(KvSequence, CopiesShareBlocksUntilTheyWrite) {
-  Rig rig(small_config(), best(), 2);
-  const Ids prefix = some_ids(40, 61);  // one full block of 32 and a part of the next
-  KvSequence first = rig.transformer.make_sequence();
-  (void)rig.append(first, prefix, {40});
-  KvSequence second = first;
-  ASSERT_EQ(first.block_count(), 2);
-  EXPECT_EQ(first.blocks()[1], second.blocks()[1]);
-  const std::vector<float> a = rig.append(first, {5, 6}, {1});
-  const std::vector<float> b = rig.append(second, {9, 6}, {2});
-  EXPECT_EQ(first.blocks()[0], second.blocks()[0]);  // full blocks stay shared
-  EXPECT_NE(first.blocks()[1], second.blocks()[1]);
-  const auto fresh = [&](const Ids& tail) {
-    Ids ids = prefix;
-    ids.insert(ids.end(), tail.begin(), tail.end());
-    const std::vector<float> all = rig.logits(ids, {100});
-    return std::vector<float>(all.begin() + 40 * 61, all.end());
-  };
-  EXPECT_EQ(a, fresh({5, 6}));
-  EXPECT_EQ(b, fresh({9, 6}));
+  for (const KvType type : kTypes) {
+    Rig rig(small_config(), best(), 2, type);
+    const Ids prefix = some_ids(40, 61);  // one full block of 32 and a part of the next
+    KvSequence first = rig.transformer.make_sequence();
+    (void)rig.append(first, prefix, {40});
+    KvSequence second = first;
+    ASSERT_EQ(first.block_count(), 2);
+    EXPECT_EQ(first.blocks()[1], second.blocks()[1]);
+    const std::vector<float> a = rig.append(first, {5, 6}, {1});
+    const std::vector<float> b = rig.append(second, {9, 6}, {2});
+    EXPECT_EQ(first.blocks()[0], second.blocks()[0]);  // full blocks stay shared
+    EXPECT_NE(first.blocks()[1], second.blocks()[1]);
+    const auto fresh = [&](const Ids& tail) {
+      Ids ids = prefix;
+      ids.insert(ids.end(), tail.begin(), tail.end());
+      const std::vector<float> all = rig.logits(ids, {100});
+      return std::vector<float>(all.begin() + 40 * 61, all.end());
+    };
+    EXPECT_EQ(a, fresh({5, 6}));
+    EXPECT_EQ(b, fresh({9, 6}));
+  }
 }
 
 TEST(KvSequence, TruncatedSequencesGoOnAsIfNothingHadBeen) {
-  Rig rig(small_config(), best(), 2);
-  KvSequence sequence = rig.transformer.make_sequence();
-  (void)rig.append(sequence, some_ids(70, 61), {70});
-  sequence.truncate(33);
-  EXPECT_EQ(sequence.block_count(), 2);
-  const std::vector<float> tail = rig.append(sequence, {4, 4}, {1});
-  Ids ids = some_ids(33, 61);
-  ids.insert(ids.end(), {4, 4});
-  const std::vector<float> all = rig.logits(ids, {35});
-  EXPECT_EQ(tail, std::vector<float>(all.begin() + 33 * 61, all.end()));
+  for (const KvType type : kTypes) {
+    Rig rig(small_config(), best(), 2, type);
+    KvSequence sequence = rig.transformer.make_sequence();
+    (void)rig.append(sequence, some_ids(70, 61), {70});
+    sequence.truncate(33);
+    EXPECT_EQ(sequence.block_count(), 2);
+    const std::vector<float> tail = rig.append(sequence, {4, 4}, {1});
+    Ids ids = some_ids(33, 61);
+    ids.insert(ids.end(), {4, 4});
+    const std::vector<float> all = rig.logits(ids, {35});
+    EXPECT_EQ(tail, std::vector<float>(all.begin() + 33 * 61, all.end()));
+  }
 }
 
 TEST(Transformer, RefusesWhatDoesNotFitAndChangesNothing) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
+#include "pack/kv_block.h"
 
 namespace bitnet::backend {
 namespace {
@@ -15,14 +16,20 @@ constexpr std::int64_t kSharedKeys = 256;
 constexpr std::int64_t kItemTokens = 32;
 constexpr std::int64_t kItemScores = 256 * 1024;
 
-/// Where a layer's keys and values of one head lie in a block:
-/// layers × { keys [kv_heads, head_dim, 32], values [kv_heads, 32, value_stride] }.
+// What threads share of a head's dimensions, so that a vector of values is one thread's: kernels::ValuePart.
+constexpr std::int64_t kShareDims = pack::kKvPairDims;
+
+constexpr kernels::KvType kTypes[] = {kernels::KvType::f32, kernels::KvType::f16, kernels::KvType::q8,
+                                      kernels::KvType::q4};
+
+/// Where a layer's keys and values of one head lie in a block (pack/kv_block.h): layers × { keys of kv_heads, values of
+/// kv_heads }.
 struct KvLayout {
   explicit KvLayout(const KvShape& shape)
-      : element(shape.type == KvType::f32 ? 4 : 2),
+      : type(kTypes[static_cast<int>(shape.type)]),
         value_stride((shape.head_dim + 15) / 16 * 16),
-        key_bytes(shape.head_dim * kKvBlockTokens * element),
-        value_bytes(value_stride * kKvBlockTokens * element),
+        key_bytes(pack::key_block_bytes(type, shape.head_dim)),
+        value_bytes(pack::value_block_bytes(type, value_stride)),
         layer_bytes(shape.kv_heads * (key_bytes + value_bytes)),
         values_at(shape.kv_heads * key_bytes) {}
   [[nodiscard]] std::int64_t key(std::int64_t layer, std::int64_t head) const {
@@ -31,8 +38,10 @@ struct KvLayout {
   [[nodiscard]] std::int64_t value(std::int64_t layer, std::int64_t head) const {
     return layer * layer_bytes + values_at + head * value_bytes;
   }
+  /// The type's place in a kernel table.
+  [[nodiscard]] int kernel() const { return static_cast<int>(type); }
 
-  std::int64_t element;
+  kernels::KvType type;
   std::int64_t value_stride;
   std::int64_t key_bytes;
   std::int64_t value_bytes;
@@ -47,10 +56,6 @@ struct CpuKvBlock final : KvBlock {
 
 std::byte* bytes_of(const KvBlock& block) { return static_cast<const CpuKvBlock&>(block).memory.data(); }
 
-int type_index(const KvShape& shape) {
-  return static_cast<int>(shape.type == KvType::f32 ? kernels::KvType::f32 : kernels::KvType::f16);
-}
-
 /// One call of attention(). An item is a few consecutive tokens of one sequence and one group of query heads that share
 /// a key/value head. Its scores are [heads, tokens, stride()].
 struct AttentionCall {
@@ -64,7 +69,7 @@ struct AttentionCall {
   const std::span<const KvCursor> tokens;
   const MatrixView<float> out;
   const MatrixView<float> probabilities;
-  const int type = type_index(shape);
+  const int type = layout.kernel();
 
   struct Item {
     std::span<const KvCursor> tokens;
@@ -148,12 +153,12 @@ struct AttentionCall {
     }
     for (std::int64_t b = 0; b < item.blocks(); ++b) {
       const std::int64_t first_key = b * kKvBlockTokens;
-      const std::int64_t place = layout.value(layer, item.kv_head) + begin * layout.element;
+      const std::int64_t place = layout.value(layer, item.kv_head);
       const auto add = [&](const Rows& rows, std::int64_t from, std::int64_t to) {
-        table.attention_values[type](
-            scores + score_at(item, rows) + first_key + from, rows.count, score_distance(item, rows),
-            block_at(item, b, place) + from * layout.value_stride * layout.element, block_at(item, b + 1, place),
-            layout.value_stride, to - from, end - begin, at(out, item, rows) + begin, distance(out, rows));
+        const kernels::ValuePart part{layout.value_stride, from, to - from, begin, end - begin};
+        table.attention_values[type](scores + score_at(item, rows) + first_key + from, rows.count,
+                                     score_distance(item, rows), block_at(item, b, place), block_at(item, b + 1, place),
+                                     part, at(out, item, rows) + begin, distance(out, rows));
       };
       const auto seen = [&](std::int64_t token) {
         return std::clamp<std::int64_t>(item.keys(token) - first_key, 0, kKvBlockTokens);
@@ -230,10 +235,11 @@ void attend_together(const AttentionCall& call, ThreadPool& pool, std::vector<fl
     }
   });
   const std::int64_t dims = call.shape.head_dim;
-  pool.share(call.items() * dims, 16, [&](int, PartRange range) {
+  const std::int64_t shares = (dims + kShareDims - 1) / kShareDims;  // of an item
+  pool.share(call.items() * shares, 1, [&](int, PartRange range) {
     for (std::int64_t i = 0; i < call.items(); ++i) {
-      const std::int64_t begin = std::max(range.begin, i * dims) - i * dims;
-      const std::int64_t end = std::min(range.end, (i + 1) * dims) - i * dims;
+      const std::int64_t begin = std::max(range.begin - i * shares, std::int64_t{0}) * kShareDims;
+      const std::int64_t end = std::min((range.end - i * shares) * kShareDims, dims);
       if (begin < end) call.values_of_dims(call.item(i), scores_of(i), begin, end);
     }
   });
@@ -257,23 +263,18 @@ void CpuBackend::copy_kv_block(const KvBlock& from, KvBlock& to) {
 void CpuBackend::read_kv(const KvBlock& block, const KvShape& shape, std::int64_t layer, std::int64_t slot,
                          std::span<float> key, std::span<float> value) const {
   const KvLayout layout(shape);
-  const auto convert =
-      table_.to_float[static_cast<int>(shape.type == KvType::f32 ? kernels::DenseType::f32 : kernels::DenseType::f16)];
   for (std::int64_t head = 0; head < shape.kv_heads; ++head) {
-    const std::byte* keys = bytes_of(block) + layout.key(layer, head);
-    const std::byte* values = bytes_of(block) + layout.value(layer, head);
-    float* key_out = key.data() + head * shape.head_dim;
-    for (std::int64_t d = 0; d < shape.head_dim; ++d) {
-      convert(keys + (d * kKvBlockTokens + slot) * layout.element, 1, key_out + d);
-    }
-    convert(values + slot * layout.value_stride * layout.element, shape.head_dim, value.data() + head * shape.head_dim);
+    pack::read_key(layout.type, bytes_of(block) + layout.key(layer, head), shape.head_dim, slot,
+                   key.data() + head * shape.head_dim);
+    pack::read_value(layout.type, bytes_of(block) + layout.value(layer, head), layout.value_stride, shape.head_dim,
+                     slot, value.data() + head * shape.head_dim);
   }
 }
 
 void CpuBackend::store_kv(const KvShape& shape, std::int64_t layer, MatrixView<const float> keys,
                           MatrixView<const float> values, std::span<const KvCursor> tokens) {
   const KvLayout layout(shape);
-  const int type = type_index(shape);
+  const int type = layout.kernel();
   for_each_row(keys.rows, [&](std::int64_t t) {
     const KvCursor& token = tokens[static_cast<std::size_t>(t)];
     std::byte* block = bytes_of(*token.blocks[token.position / kKvBlockTokens]);

@@ -30,6 +30,11 @@ inline __m256 widen_bf16(__m128i bits) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
 inline Lanes load(const Bf16* p) { return {widen_bf16(load_8x16(p)), widen_bf16(load_8x16(p + 8))}; }
+inline __m256 widen_int8(__m128i bytes) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)); }
+inline Lanes load(const std::int8_t* p) {
+  const __m128i bytes = load_8x16(p);
+  return {widen_int8(bytes), widen_int8(_mm_unpackhi_epi64(bytes, bytes))};
+}
 inline void store(float* p, Lanes a) {
   _mm256_storeu_ps(p, a.lo);
   _mm256_storeu_ps(p + 8, a.hi);
@@ -138,6 +143,18 @@ inline IntLanes or_shifted(IntLanes a, IntLanes b, int shift) {
 inline __m256i twice_less(__m256i a, __m256i b) { return _mm256_sub_epi32(_mm256_add_epi32(a, a), b); }
 inline IntLanes twice_less(IntLanes a, IntLanes b) { return {twice_less(a.lo, b.lo), twice_less(a.hi, b.hi)}; }
 inline Lanes to_float(IntLanes a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
+/// The highest four bits of each lane.
+inline __m256 high_nibbles(__m256i words) { return _mm256_cvtepi32_ps(_mm256_srai_epi32(words, 28)); }
+template <int K>
+inline Lanes nibbles(IntLanes words) {
+  return {high_nibbles(_mm256_slli_epi32(words.lo, 28 - 4 * K)), high_nibbles(_mm256_slli_epi32(words.hi, 28 - 4 * K))};
+}
+inline Lanes load_nibbles(const std::int32_t* pair) {
+  const __m256i shifts = _mm256_setr_epi32(28, 28, 24, 24, 20, 20, 16, 16);
+  const __m256i words = _mm256_broadcastq_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(pair)));
+  return {high_nibbles(_mm256_sllv_epi32(words, shifts)),
+          high_nibbles(_mm256_sllv_epi32(words, _mm256_sub_epi32(shifts, _mm256_set1_epi32(16))))};
+}
 
 }  // namespace
 }  // namespace bitnet::kernels

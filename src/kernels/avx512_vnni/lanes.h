@@ -28,11 +28,14 @@ inline Lanes widen_bf16(__m256i bits) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
 }
 inline Lanes load(const Bf16* p) { return widen_bf16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+inline Lanes widen_int8(__m128i bytes) { return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))}; }
+inline Lanes load(const std::int8_t* p) { return widen_int8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
 inline Lanes load_part(const float* p, std::int64_t n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
 inline Lanes load_part(const F16* p, std::int64_t n) {
   return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p))};
 }
 inline Lanes load_part(const Bf16* p, std::int64_t n) { return widen_bf16(_mm256_maskz_loadu_epi16(first(n), p)); }
+inline Lanes load_part(const std::int8_t* p, std::int64_t n) { return widen_int8(_mm_maskz_loadu_epi8(first(n), p)); }
 inline void store(float* p, Lanes a) { _mm512_storeu_ps(p, a.v); }
 inline __m256i to_f16(Lanes a) { return _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 inline void store(F16* p, Lanes a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_f16(a)); }
@@ -108,6 +111,20 @@ inline IntLanes or_shifted(IntLanes a, IntLanes b, int shift) {
 }
 inline IntLanes twice_less(IntLanes a, IntLanes b) { return {_mm512_sub_epi32(_mm512_add_epi32(a.v, a.v), b.v)}; }
 inline Lanes to_float(IntLanes a) { return {_mm512_cvtepi32_ps(a.v)}; }
+/// The lowest four bits of each lane: the permutation looks at no others.
+inline Lanes low_nibbles(__m512i words) {
+  const __m512 values = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1);
+  return {_mm512_permutexvar_ps(words, values)};
+}
+template <int K>
+inline Lanes nibbles(IntLanes words) {
+  return low_nibbles(_mm512_srli_epi32(words.v, 4 * K));
+}
+inline Lanes load_nibbles(const std::int32_t* pair) {
+  const __m512i shifts = _mm512_setr_epi32(0, 0, 4, 4, 8, 8, 12, 12, 16, 16, 20, 20, 24, 24, 28, 28);
+  const __m512i words = _mm512_broadcastq_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(pair)));
+  return low_nibbles(_mm512_srlv_epi32(words, shifts));
+}
 
 }  // namespace
 }  // namespace bitnet::kernels

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kernels/kernel_table.h"
-#include "kernels/lanes16/vectors.h"
+#include "kernels/lanes16/kv_types.h"
 
 namespace bitnet::kernels {
 namespace {
@@ -29,84 +29,86 @@ template <int N, typename F>
 template <int H>
 constexpr int kFewerHeads = H > 4 ? 4 : H - 1;
 
-template <typename Element>
-void store_key(const float* key, std::int64_t head_dim, std::int64_t slot, void* block) {
-  auto* keys = static_cast<Element*>(block) + slot;
-  for_vectors(head_dim, [&](std::int64_t i, auto part) {
-    Element column[kLanes];
-    store(column, load(key + i, part));
-    const std::int64_t count = head_dim - i < kLanes ? head_dim - i : kLanes;
-    for (std::int64_t j = 0; j < count; ++j) keys[(i + j) * kKvBlockTokens] = column[j];
-  });
-}
-
-template <typename Element>
-void store_value(const float* value, std::int64_t head_dim, std::int64_t slot, std::int64_t value_stride, void* block) {
-  auto* values = static_cast<Element*>(block) + slot * value_stride;
-  for_vectors(head_dim, [&](std::int64_t i, auto part) { store(values + i, load(value + i, part), part); });
+template <typename Kv>
+inline void prefetch_scales(const void* next) {
+  if constexpr (Kv::kScales) {
+    for (int line = 0; line < pack::kKvScaleBytes; line += 64)
+      __builtin_prefetch(static_cast<const char*>(next) + line);
+  }
 }
 
 // The tiles are functions of their own: GCC 12 would keep what the loops around them need in registers that the sums
 // and products of a tile lack.
 
-template <typename Element, int H>
-[[gnu::noinline]] void scores_tile(const float* q, std::int64_t q_stride, const Element* keys, const Element* next,
-                                   std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
+/// `key_scales`: of the tile's tokens, if the type has any.
+template <typename Kv, int H>
+[[gnu::noinline]] void scores_tile(const float* q, std::int64_t q_stride, const typename Kv::Code* keys,
+                                   const typename Kv::Code* next, const float* key_scales, std::int64_t head_dim,
+                                   float scale, float* scores, std::int64_t scores_stride) {
   Lanes sum[H][kTileVectors];
   repeat<H>([&](auto h) { repeat<kTileVectors>([&](auto v) { sum[h][v] = splat(0.0F); }); });
-  for (std::int64_t d = 0; d < head_dim; ++d) {
-    Lanes key[kTileVectors];
+  for (std::int64_t d = 0; d < head_dim; d += Kv::kKeyDims) {
+    typename Kv::Keys loaded[kTileVectors];
     repeat<kTileVectors>([&](auto v) {
-      const std::int64_t at = d * kKvBlockTokens + v * kLanes;
-      key[v] = load(keys + at);
+      const std::int64_t at = d / Kv::kKeyDims * kKvBlockTokens + v * kLanes;
+      loaded[v] = Kv::load_keys(keys + at);
       prefetch_line(next, at);
     });
-    repeat<H>([&](auto h) {
-      const Lanes query = splat(q[h * q_stride + d]);
-      repeat<kTileVectors>([&](auto v) { sum[h][v] = fma(query, key[v], sum[h][v]); });
+    repeat<Kv::kKeyDims>([&](auto k) {
+      if (Kv::kKeyDims > 1 && d + k >= head_dim) return;
+      Lanes key[kTileVectors];
+      repeat<kTileVectors>([&](auto v) { key[v] = Kv::template key<k>(loaded[v]); });
+      repeat<H>([&](auto h) {
+        const Lanes query = splat(q[h * q_stride + d + k]);
+        repeat<kTileVectors>([&](auto v) { sum[h][v] = fma(query, key[v], sum[h][v]); });
+      });
     });
   }
-  repeat<H>([&](auto h) {
-    repeat<kTileVectors>([&](auto v) { store(scores + h * scores_stride + v * kLanes, mul(splat(scale), sum[h][v])); });
+  repeat<kTileVectors>([&](auto v) {
+    repeat<H>([&](auto h) {
+      if constexpr (Kv::kScales) sum[h][v] = mul(load(key_scales + v * kLanes), sum[h][v]);
+      store(scores + h * scores_stride + v * kLanes, mul(splat(scale), sum[h][v]));
+    });
   });
 }
 
 /// All tokens of the block for `heads` heads, H at a time and then fewer, so that a loaded key serves H heads.
-template <typename Element, int H>
-void scores_of_heads(const float* q, std::int64_t heads, std::int64_t q_stride, const Element* keys,
-                     const Element* next, std::int64_t head_dim, float scale, float* scores,
-                     std::int64_t scores_stride) {
+template <typename Kv, int H>
+void scores_of_heads(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block, const void* next,
+                     std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
   for (; heads >= H; heads -= H, q += H * q_stride, scores += H * scores_stride) {
     for (std::int64_t j = 0; j < kKvBlockTokens; j += kTileVectors * kLanes) {
       const std::int64_t at = head_dim == 0 ? 0 : j;  // without dimensions the block may be null
-      scores_tile<Element, H>(q, q_stride, keys + at, next + at, head_dim, scale, scores + j, scores_stride);
+      scores_tile<Kv, H>(q, q_stride, codes_of<Kv>(block) + at, codes_of<Kv>(next) + at,
+                         static_cast<const float*>(block) + (Kv::kScales ? j : 0), head_dim, scale, scores + j,
+                         scores_stride);
     }
   }
   if constexpr (H > 1) {
     if (heads > 0) {
-      scores_of_heads<Element, kFewerHeads<H>>(q, heads, q_stride, keys, next, head_dim, scale, scores, scores_stride);
+      scores_of_heads<Kv, kFewerHeads<H>>(q, heads, q_stride, block, next, head_dim, scale, scores, scores_stride);
     }
   }
 }
 
-template <typename Element>
+template <typename Kv>
 void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block, const void* next,
                       std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
-  scores_of_heads<Element, kTileHeads>(q, heads, q_stride, static_cast<const Element*>(block),
-                                       static_cast<const Element*>(next), head_dim, scale, scores, scores_stride);
+  prefetch_scales<Kv>(next);
+  scores_of_heads<Kv, kTileHeads>(q, heads, q_stride, block, next, head_dim, scale, scores, scores_stride);
 }
 
-template <typename Element, int H, int V, typename Width>
-[[gnu::noinline]] void values_tile(const float* p, std::int64_t p_stride, const Element* values, const Element* next,
-                                   std::int64_t value_stride, std::int64_t tokens, float* out, std::int64_t out_stride,
-                                   Width part) {
+template <typename Kv, int H, int V, typename Width>
+[[gnu::noinline]] void values_tile(const float* p, std::int64_t p_stride, const typename Kv::Code* values,
+                                   const typename Kv::Code* next, std::int64_t row, std::int64_t tokens, float* out,
+                                   std::int64_t out_stride, Width part) {
   Lanes sum[H][V];
   repeat<H>([&](auto h) { repeat<V>([&](auto v) { sum[h][v] = load(out + h * out_stride + v * kLanes, part); }); });
   for (std::int64_t j = 0; j < tokens; ++j) {
     Lanes value[V];
     repeat<V>([&](auto v) {
-      const std::int64_t at = j * value_stride + v * kLanes;
-      value[v] = load(values + at, part);
+      const std::int64_t at = j * row + v * Kv::kVector;
+      value[v] = Kv::value(values + at, part);
       prefetch_line(next, at);
     });
     repeat<H>([&](auto h) {
@@ -117,39 +119,51 @@ template <typename Element, int H, int V, typename Width>
   repeat<H>([&](auto h) { repeat<V>([&](auto v) { store(out + h * out_stride + v * kLanes, sum[h][v], part); }); });
 }
 
-template <typename Element, int H>
-void values_of_heads(const float* p, std::int64_t heads, std::int64_t p_stride, const Element* values,
-                     const Element* next, std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim,
-                     float* out, std::int64_t out_stride) {
+/// `values` and `next`: the part's first code. `scales`: of its tokens, if the type has any.
+template <typename Kv, int H>
+void values_of_heads(const float* p, std::int64_t heads, std::int64_t p_stride, const typename Kv::Code* values,
+                     const typename Kv::Code* next, const float* scales, const ValuePart& part, float* out,
+                     std::int64_t out_stride) {
   constexpr int kVectors = H > 4 ? kTileVectors : kTileVectors * (kTileHeads / 4);  // as many sums with fewer heads
   constexpr std::int64_t kStep = kVectors * kLanes;
+  const std::int64_t row = codes_of_dims<Kv>(part.stride);
   for (; heads >= H; heads -= H, p += H * p_stride, out += H * out_stride) {
-    std::int64_t d = 0;
-    for (; d + kStep <= head_dim; d += kStep) {
-      values_tile<Element, H, kVectors>(p, p_stride, values + d, next + d, value_stride, tokens, out + d, out_stride,
-                                        Whole{});
+    const float* weights = p;
+    std::int64_t weights_stride = p_stride;
+    float scaled[Kv::kScales ? H * kKvBlockTokens : 1];
+    if constexpr (Kv::kScales) {
+      for (int h = 0; h < H; ++h) {
+        for_vectors(part.tokens, [&](std::int64_t j, auto width) {
+          store(scaled + h * kKvBlockTokens + j, mul(load(p + h * p_stride + j, width), load(scales + j, width)),
+                width);
+        });
+      }
+      weights = scaled;
+      weights_stride = kKvBlockTokens;
     }
-    for_vectors(head_dim - d, [&](std::int64_t i, auto part) {
-      values_tile<Element, H, 1>(p, p_stride, values + d + i, next + d + i, value_stride, tokens, out + d + i,
-                                 out_stride, part);
-    });
+    const auto tile = [&](auto vectors, std::int64_t d, auto width) {
+      values_tile<Kv, H, vectors>(weights, weights_stride, values + codes_of_dims<Kv>(d), next + codes_of_dims<Kv>(d),
+                                  row, part.tokens, out + d, out_stride, width);
+    };
+    std::int64_t d = 0;
+    for (; d + kStep <= part.dims; d += kStep) tile(Index<kVectors>{}, d, Whole{});
+    for_vectors(part.dims - d, [&](std::int64_t i, auto width) { tile(Index<1>{}, d + i, width); });
   }
   if constexpr (H > 1) {
     if (heads > 0) {
-      values_of_heads<Element, kFewerHeads<H>>(p, heads, p_stride, values, next, value_stride, tokens, head_dim, out,
-                                               out_stride);
+      values_of_heads<Kv, kFewerHeads<H>>(p, heads, p_stride, values, next, scales, part, out, out_stride);
     }
   }
 }
 
-template <typename Element>
+template <typename Kv>
 void attention_values(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block, const void* next,
-                      std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim, float* out,
-                      std::int64_t out_stride) {
-  if (tokens == 0) return;  // `block` may be null then
-  values_of_heads<Element, kTileHeads>(p, heads, p_stride, static_cast<const Element*>(block),
-                                       static_cast<const Element*>(next), value_stride, tokens, head_dim, out,
-                                       out_stride);
+                      const ValuePart& part, float* out, std::int64_t out_stride) {
+  if (part.tokens == 0 || part.dims == 0) return;  // `block` may be null then
+  prefetch_scales<Kv>(next);
+  const std::int64_t at = part.first_token * codes_of_dims<Kv>(part.stride) + codes_of_dims<Kv>(part.first_dim);
+  values_of_heads<Kv, kTileHeads>(p, heads, p_stride, codes_of<Kv>(block) + at, codes_of<Kv>(next) + at,
+                                  static_cast<const float*>(block) + part.first_token, part, out, out_stride);
 }
 
 }  // namespace

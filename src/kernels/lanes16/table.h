@@ -4,6 +4,7 @@
 #include "kernels/lanes16/activation.h"
 #include "kernels/lanes16/attention.h"
 #include "kernels/lanes16/dense_gemm.h"
+#include "kernels/lanes16/kv_store.h"
 #include "kernels/lanes16/nibble_row.h"
 #include "kernels/lanes16/nibble_scores.h"
 #include "kernels/lanes16/quantize_activations.h"
@@ -30,11 +31,13 @@ constexpr KernelTable make_table(const char* name, CpuFeatures required) {
       .activate_gated = {activate_gated<relu2_of>, activate_gated<silu_of>, scalar::gelu_gated,
                          scalar::gelu_tanh_gated},
       .rope = rope,
-      .store_key = {store_key<float>, store_key<F16>},
-      .store_value = {store_value<float>, store_value<F16>},
-      .attention_scores = {attention_scores<float>, attention_scores<F16>},
+      .store_key = {store_key<KvF32>, store_key<KvF16>, store_key<KvQ8>, store_key<KvQ4>},
+      .store_value = {store_value<KvF32>, store_value<KvF16>, store_value<KvQ8>, store_value<KvQ4>},
+      .attention_scores = {attention_scores<KvF32>, attention_scores<KvF16>, attention_scores<KvQ8>,
+                           attention_scores<KvQ4>},
       .softmax = softmax,
-      .attention_values = {attention_values<float>, attention_values<F16>},
+      .attention_values = {attention_values<KvF32>, attention_values<KvF16>, attention_values<KvQ8>,
+                           attention_values<KvQ4>},
       .dense_gemm = {dense_gemm<float>, dense_gemm<F16>, dense_gemm<Bf16>},
       .nibble_scores = nibble_scores,
       .nibble_row = {nibble_row<float>, nibble_row<F16>, nibble_row<Bf16>},

@@ -4,11 +4,13 @@
 /// The files of lanes16/ say the float operations once, over a type `Lanes` of sixteen floats. An instruction set's
 /// table.cpp includes its own lanes.h first, which gives Lanes, and for it:
 ///   splat, load, store of whole vectors; load_part (+0 beyond n) and store_part (n < 16), for float, F16 and Bf16;
+///   load and load_part of int8;
 ///   add, sub, mul, div, fma (a · b + c, rounded once), abs; greater (a > b ? a : b, so that NaN in `a` loses);
 ///   select_less (a < b ? yes : no), select_nan; scale_by_power (see exp.h); fold_sum and fold_greater (in halves);
 ///   store_int8 and the sizes of register tiles that suit its registers; IntLanes, sixteen 32-bit integers, with
-///   splat_int, load_ints, store_ints, cut_off (of a float), twice_less (2 · a - b), or_shifted (a | b << shift) and
-///   to_float.
+///   splat_int, load_ints, store_ints, cut_off (of a float), twice_less (2 · a - b), or_shifted (a | b << shift),
+///   to_float, nibbles<K> (the signed nibble K of each lane, as a float) and load_nibbles (sixteen from a pair of
+///   words, pack/kv_block.h).
 /// All of it stays in unnamed namespaces: the linker must never merge a function that was compiled for one processor
 /// with a copy that another one runs.
 

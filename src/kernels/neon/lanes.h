@@ -43,6 +43,13 @@ inline Lanes load(const F16* p) {
 inline Lanes load(const Bf16* p) {
   return each([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(load_4x16(p + i * 4), 16)); });
 }
+inline Lanes load(const std::int8_t* p) {
+  const int8x16_t bytes = vld1q_s8(p);
+  const int16x8_t lo = vmovl_s8(vget_low_s8(bytes));
+  const int16x8_t hi = vmovl_s8(vget_high_s8(bytes));
+  return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(lo))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(lo))),
+           vcvtq_f32_s32(vmovl_s16(vget_low_s16(hi))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(hi)))}};
+}
 inline void store(float* p, Lanes a) {
   for (int i = 0; i < 4; ++i) vst1q_f32(p + i * 4, a.q[i]);
 }
@@ -161,6 +168,21 @@ inline IntLanes twice_less(IntLanes a, IntLanes b) {
 }
 inline Lanes to_float(IntLanes a) {
   return each([&](int i) { return vcvtq_f32_s32(a.q[i]); });
+}
+
+/// The highest four bits of each lane.
+inline float32x4_t high_nibbles(int32x4_t words) { return vcvtq_f32_s32(vshrq_n_s32(words, 28)); }
+template <int K>
+inline Lanes nibbles(IntLanes words) {
+  return each([&](int i) { return high_nibbles(vshlq_n_s32(words.q[i], 28 - 4 * K)); });
+}
+inline Lanes load_nibbles(const std::int32_t* pair) {
+  const int32x2_t words = vld1_s32(pair);
+  const int32_t first[4] = {28, 28, 24, 24};
+  const int32x4_t shifts = vld1q_s32(first);
+  return each([&](int i) {
+    return high_nibbles(vshlq_s32(vcombine_s32(words, words), vsubq_s32(shifts, vdupq_n_s32(8 * i))));
+  });
 }
 
 }  // namespace

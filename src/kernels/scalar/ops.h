@@ -2,9 +2,15 @@
 /// The scalar functions, one file per operation: the definition of every entry of kernel_table.h, slow and plain.
 /// Tables of other instruction sets may point to one of them where speed does not matter.
 
+#include <type_traits>
+
 #include "kernels/kernel_table.h"
 
 namespace bitnet::kernels::scalar {
+
+/// The function type of an entry of KernelTable, or of an array of them: for explicit instantiations.
+template <typename Entry>
+using EntryFunction = std::remove_pointer_t<std::remove_all_extents_t<Entry>>;
 
 void ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                   std::int32_t* sums, std::int64_t sums_stride);
@@ -31,25 +37,17 @@ void gelu_tanh_gated(const float* gate, const float* up, std::int64_t n, float* 
 
 void rope(float* x, std::int64_t heads, std::int64_t head_dim, const float* cos, const float* sin);
 
-void store_key_f32(const float* key, std::int64_t head_dim, std::int64_t slot, void* block);
-void store_key_f16(const float* key, std::int64_t head_dim, std::int64_t slot, void* block);
-void store_value_f32(const float* value, std::int64_t head_dim, std::int64_t slot, std::int64_t value_stride,
-                     void* block);
-void store_value_f16(const float* value, std::int64_t head_dim, std::int64_t slot, std::int64_t value_stride,
-                     void* block);
-void attention_scores_f32(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
-                          const void* next, std::int64_t head_dim, float scale, float* scores,
-                          std::int64_t scores_stride);
-void attention_scores_f16(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
-                          const void* next, std::int64_t head_dim, float scale, float* scores,
-                          std::int64_t scores_stride);
+template <KvType kType>
+void store_key(const float* key, std::int64_t head_dim, std::int64_t slot, void* block);
+template <KvType kType>
+void store_value(const float* value, std::int64_t head_dim, std::int64_t slot, std::int64_t value_stride, void* block);
+template <KvType kType>
+void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block, const void* next,
+                      std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride);
 void softmax(float* x, std::int64_t n);
-void attention_values_f32(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
-                          const void* next, std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim,
-                          float* out, std::int64_t out_stride);
-void attention_values_f16(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
-                          const void* next, std::int64_t value_stride, std::int64_t tokens, std::int64_t head_dim,
-                          float* out, std::int64_t out_stride);
+template <KvType kType>
+void attention_values(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block, const void* next,
+                      const ValuePart& part, float* out, std::int64_t out_stride);
 
 void dense_gemm_f32(const void* w, std::int64_t in, std::int64_t row_begin, std::int64_t row_end, const float* x,
                     std::int64_t x_stride, std::int64_t tokens, float* y, std::int64_t y_stride);
