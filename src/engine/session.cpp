@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "engine/activations.h"
 #include "engine/generation_run.h"
 
 namespace bitnet {
@@ -136,6 +137,11 @@ std::vector<Generation> Session::generate_batch(std::span<const std::vector<std:
 
 Generation Session::reply(std::span<const ChatMessage> messages, const InferenceSettings& settings,
                           const OnText& on_text) {
+  return generate(std::span<const std::int32_t>(reply_prompt(messages, settings)), settings, on_text);
+}
+
+std::vector<std::int32_t> Session::reply_prompt(std::span<const ChatMessage> messages,
+                                                const InferenceSettings& settings) const {
   std::vector<ChatMessage> all(messages.begin(), messages.end());
   if (!settings.system_prompt.empty() && (all.empty() || all.front().role != Role::system)) {
     ChatMessage system;
@@ -149,7 +155,7 @@ Generation Session::reply(std::span<const ChatMessage> messages, const Inference
   const auto bos = settings.bos_token_id ? settings.bos_token_id : impl_->engine().default_settings().bos_token_id;
   const auto bos_text = bos ? tokenizer.id_to_token(*bos) : std::nullopt;
   const bool has_bos = bos_text && !bos_text->empty() && text.starts_with(*bos_text);
-  return generate(std::span<const std::int32_t>(tokenizer.encode(text, !has_bos)), settings, on_text);
+  return tokenizer.encode(text, !has_bos);
 }
 
 std::vector<float> Session::logits(std::span<const std::int32_t> ids) {
@@ -162,6 +168,10 @@ std::vector<float> Session::logits(std::span<const std::int32_t> ids) {
   const std::lock_guard lock(impl_->state().computing);
   impl_->transformer().forward(batch, sequences, {out.data(), static_cast<std::int64_t>(ids.size()), vocab});
   return out;
+}
+
+std::vector<NamedArray> Session::activations(std::span<const std::int32_t> ids, const WantsArray& wanted) {
+  return record_activations(impl_->state(), ids, wanted);
 }
 
 void Session::reset() { impl_->reset(); }
