@@ -8,6 +8,7 @@
 #include "bitnet/session.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/dump.h"
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
 #include "cli/options.h"
@@ -119,7 +120,9 @@ int chat_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
 
   const Engine engine = engine_flags.load(model);
-  Chat(engine, generation_flags.settings(engine), speed).converse();
+  InferenceSettings settings = generation_flags.settings(engine);
+  drop_unshown(settings, engine.default_settings(), false, false);
+  Chat(engine, settings, speed).converse();
   return 0;
 }
 
