@@ -129,6 +129,17 @@ TEST_F(Lists, ChatPutsEachPromptIntoTheTemplate) {
   EXPECT_EQ(lines[1].at("text"), alone.at("text"));
 }
 
+TEST_F(Lists, ThePrefixStandsBeforeEveryPrompt) {
+  const Arguments options = {"--greedy", "--max-new-tokens", "1", "--json"};
+  const Json whole = parse_json(run(joined({"run", "Once upon a time"}, options)).out, "standard output");
+  const Arguments prefixed = joined(options, {"--prefix", "Once upon"});
+  const Json single = parse_json(run(joined({"run", " a time"}, prefixed)).out, "standard output");
+  EXPECT_EQ(single.at("prompt_ids"), whole.at("prompt_ids"));
+  const auto lines = json_lines(run(joined({"run", "--prompts-file", file_of(" a hill\n a time")}, prefixed)));
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[1].at("prompt_ids"), whole.at("prompt_ids"));
+}
+
 TEST_F(Lists, AnInterruptLeavesWhatIsThere) {
   std::string many;
   for (int i = 0; i < 2000; ++i) many += "Once upon a time\n";

@@ -149,6 +149,31 @@ TEST_F(Show, ADumpHoldsTheDetailsThatSettingsAskFor) {
   expect_rows(formats::SafetensorsFile(file), "sequences", {ids});
 }
 
+// The pass that makes the dump is another one than those of the generation.
+TEST_F(Show, ActivationsAreThoseOfTheGeneration) {
+  const std::string file = path("a");
+  run_json({"--greedy", "--max-new-tokens", "3", "--output-hidden-states", "--output-attentions", "--dump", file});
+  const formats::SafetensorsFile dump(file);
+  const auto floats = [&](const std::string& name) { return dump.find(name)->view.as<float>(); };
+  const auto residual = floats("blocks.4.hook_resid_post");
+  const auto pattern = floats("blocks.4.attn.hook_pattern");
+  const auto all = static_cast<std::size_t>(dump.find("tokens")->view.shape[1]);
+  std::size_t token = 0;
+  for (int step = 0; step < 3; ++step) {
+    const auto hidden = floats("hidden_states." + std::to_string(step) + ".5");
+    const auto attention = floats("attentions." + std::to_string(step) + ".4");
+    const std::size_t tokens = hidden.size() / 512;
+    const std::size_t keys = attention.size() / 8 / tokens;
+    EXPECT_TRUE(std::ranges::equal(hidden, residual.subspan(token * 512, hidden.size())));
+    for (std::size_t row = 0; row < 8 * tokens; ++row) {
+      const std::size_t query = row / tokens * all + token + row % tokens;
+      EXPECT_TRUE(std::ranges::equal(attention.subspan(row * keys, keys), pattern.subspan(query * all, keys)));
+    }
+    token += tokens;
+  }
+  EXPECT_EQ(token, all - 1);
+}
+
 TEST_F(Show, APageHoldsTheAttentionOfPromptAndAnswer) {
   const std::string file = path("a.html");
   const Json result = run_json({"--greedy", "--max-new-tokens", "6", "--html", file});
