@@ -28,6 +28,14 @@ struct Array {
   std::vector<float> data;
 };
 
+struct NamedArray {
+  std::string name;
+  Array array;
+};
+
+/// Whether an array of this name is to be kept.
+using WantsArray = std::function<bool(std::string_view name)>;
+
 /// How the results of one prompt came about. A step is one pass of the network; in the first one there is one row, the
 /// prompt, for all that comes of it. In later ones each result that still runs is a row, or each beam, or each of the
 /// top_k candidates of a contrastive search. With use_cache the tokens of a step are those that are new.
@@ -95,6 +103,10 @@ class Session {
   Generation reply(std::span<const ChatMessage> messages, const InferenceSettings& settings,
                    const OnText& on_text = {});
 
+  /// The ids that reply() continues.
+  [[nodiscard]] std::vector<std::int32_t> reply_prompt(std::span<const ChatMessage> messages,
+                                                       const InferenceSettings& settings) const;
+
   /// Continues each prompt, settings.batch_size of them at a time, and returns settings.num_return_sequences results
   /// for each, those of one prompt together (beam modes: the best first). A prompt's results do not depend on the
   /// others. Prompts may differ in length; nothing is padded.
@@ -105,6 +117,12 @@ class Session {
 
   /// Logits of every position of `ids`, [ids.size(), vocab_size] row after row, from an empty cache.
   std::vector<float> logits(std::span<const std::int32_t> ids);
+
+  /// What the network makes of `ids` from an empty cache, under the names and in the shapes of TransformerLens, in the
+  /// order in which it is made: "hook_embed", "blocks.N.attn.hook_pattern" …, "logits"; all of them, or those that are
+  /// `wanted`. docs/formats/activation-dump.md lists them. Throws Error(limit) when they would take more than 4 GiB, or
+  /// `ids` more than the context; Error(invalid_argument) for an id outside of the vocabulary.
+  std::vector<NamedArray> activations(std::span<const std::int32_t> ids, const WantsArray& wanted = {});
 
   /// Forgets the cached sequence.
   void reset();

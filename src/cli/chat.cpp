@@ -8,6 +8,7 @@
 #include "bitnet/session.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/dump.h"
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
 #include "cli/options.h"
@@ -119,9 +120,10 @@ int chat_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
 
   const Engine engine = engine_flags.load(model);
-  const InferenceSettings settings = generation_flags.settings(engine);
+  InferenceSettings settings = generation_flags.settings(engine);
   line.require(settings.prefix.empty(), "--prefix is for 'bitnet run'; a chat has --system-prompt");
   line.require(settings.num_return_sequences == 1, "--num-return-sequences is for 'bitnet run'; a chat has one answer");
+  drop_unshown(settings, engine.default_settings(), false, false);
   Chat(engine, settings, speed).converse();
   return 0;
 }

@@ -38,6 +38,8 @@ void write_out(std::string_view text) {
 
 void write_json(const Json& json) { write_out(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"); }
 
+void write_json_line(const Json& json) { write_out(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"); }
+
 void write_err(std::string_view text) { write_all(STDERR_FILENO, text); }
 
 void report(std::string_view kind, std::string_view text) { write_err(fmt::format("bitnet: {}: {}\n", kind, text)); }

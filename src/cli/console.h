@@ -21,6 +21,9 @@ void write_out(std::string_view text);
 /// One JSON value and a newline. Bytes that are not UTF-8 become U+FFFD.
 void write_json(const Json& json);
 
+/// The same on one line, for JSON Lines.
+void write_json_line(const Json& json);
+
 /// Writes to standard error as far as it goes; a failure there has no better place to be reported.
 void write_err(std::string_view text);
 

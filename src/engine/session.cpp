@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "engine/activations.h"
 #include "engine/paged_model.h"
 #include "engine/text_stream.h"
 #include "generate/generator.h"
@@ -336,6 +337,11 @@ std::vector<Generation> Session::generate_batch(std::span<const std::vector<std:
 
 Generation Session::reply(std::span<const ChatMessage> messages, const InferenceSettings& settings,
                           const OnText& on_text) {
+  return generate(std::span<const std::int32_t>(reply_prompt(messages, settings)), settings, on_text);
+}
+
+std::vector<std::int32_t> Session::reply_prompt(std::span<const ChatMessage> messages,
+                                                const InferenceSettings& settings) const {
   if (!settings.prefix.empty()) {
     fail(ErrorKind::invalid_argument, "prefix is set, but a chat has no plain prompt; use system_prompt");
   }
@@ -352,7 +358,7 @@ Generation Session::reply(std::span<const ChatMessage> messages, const Inference
   const auto bos = settings.bos_token_id ? settings.bos_token_id : impl_->engine().default_settings().bos_token_id;
   const auto bos_text = bos ? tokenizer.id_to_token(*bos) : std::nullopt;
   const bool has_bos = bos_text && !bos_text->empty() && text.starts_with(*bos_text);
-  return generate(std::span<const std::int32_t>(tokenizer.encode(text, !has_bos)), settings, on_text);
+  return tokenizer.encode(text, !has_bos);
 }
 
 std::vector<float> Session::logits(std::span<const std::int32_t> ids) {
@@ -365,6 +371,10 @@ std::vector<float> Session::logits(std::span<const std::int32_t> ids) {
   const std::lock_guard lock(impl_->state().computing);
   impl_->transformer().forward(batch, sequences, {out.data(), static_cast<std::int64_t>(ids.size()), vocab});
   return out;
+}
+
+std::vector<NamedArray> Session::activations(std::span<const std::int32_t> ids, const WantsArray& wanted) {
+  return record_activations(impl_->state(), ids, wanted);
 }
 
 void Session::reset() { impl_->reset(); }
