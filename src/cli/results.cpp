@@ -24,6 +24,7 @@ Json content(const Generation& generation, const InferenceSettings& settings) {
                {"prompt_ids", generation.prompt_ids},
                {"finish_reason", name_of(generation.finish)}};
   if (settings.num_beams > 1) json["score"] = generation.score;
+  json["cache_bytes"] = generation.cache_bytes;
   json["timings"] = {{"prompt_tokens", generation.prompt_ids.size()},
                      {"reused_tokens", generation.reused_tokens},
                      {"prompt_seconds", generation.prompt_seconds},
