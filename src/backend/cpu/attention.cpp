@@ -49,12 +49,7 @@ struct KvLayout {
   std::int64_t values_at;
 };
 
-struct CpuKvBlock final : KvBlock {
-  explicit CpuKvBlock(std::int64_t bytes) : memory(static_cast<std::size_t>(bytes)) {}
-  AlignedBuffer memory;
-};
-
-std::byte* bytes_of(const KvBlock& block) { return static_cast<const CpuKvBlock&>(block).memory.data(); }
+std::byte* bytes_of(const KvBlock& block) { return static_cast<const CpuKvBlock&>(block).bytes(); }
 
 /// One call of attention(). An item is a few consecutive tokens of one sequence and one group of query heads that share
 /// a key/value head. Its scores are [heads, tokens, stride()].
@@ -252,12 +247,11 @@ std::int64_t CpuBackend::kv_block_bytes(const KvShape& shape) const {
 }
 
 std::unique_ptr<KvBlock> CpuBackend::make_kv_block(const KvShape& shape) {
-  return std::make_unique<CpuKvBlock>(kv_block_bytes(shape));
+  return std::make_unique<CpuKvBlock>(spare_blocks_, static_cast<std::size_t>(kv_block_bytes(shape)));
 }
 
 void CpuBackend::copy_kv_block(const KvBlock& from, KvBlock& to) {
-  const AlignedBuffer& source = static_cast<const CpuKvBlock&>(from).memory;
-  std::copy_n(source.data(), source.size(), bytes_of(to));
+  std::copy_n(bytes_of(from), static_cast<const CpuKvBlock&>(from).size(), bytes_of(to));
 }
 
 void CpuBackend::read_kv(const KvBlock& block, const KvShape& shape, std::int64_t layer, std::int64_t slot,

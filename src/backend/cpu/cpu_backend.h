@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/cpu/kv_blocks.h"
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/kernel_table.h"
@@ -16,7 +17,8 @@ namespace bitnet::backend {
 /// number of threads changes nothing but the time. Table and pool must outlive the backend.
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(const kernels::KernelTable& table, ThreadPool& pool) : table_(table), pool_(pool) {}
+  CpuBackend(const kernels::KernelTable& table, ThreadPool& pool)
+      : table_(table), pool_(pool), spare_blocks_(std::make_shared<SpareMemory>()) {}
 
   [[nodiscard]] std::string describe() const override;
   void reserve_ternary(std::span<const TernaryShape> shapes) override;
@@ -93,6 +95,7 @@ class CpuBackend final : public Backend {
 
   const kernels::KernelTable& table_;
   ThreadPool& pool_;
+  std::shared_ptr<SpareMemory> spare_blocks_;      // blocks may outlive the backend
   std::shared_ptr<const AlignedBuffer> reserved_;  // shared with the weights that lie in it
   std::size_t reserved_used_ = 0;
   Quantized quantized_;
