@@ -22,7 +22,7 @@ enum class FinishReason {
   cancelled,    ///< the callback said stop
 };
 
-/// Numbers with a shape, the last index first in memory order.
+/// Numbers with a shape, row-major.
 struct Array {
   std::vector<std::int64_t> shape;
   std::vector<float> data;

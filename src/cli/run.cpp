@@ -94,19 +94,21 @@ class Run {
 
   /// Streams.
   Generation one(const Ids& prompt) {
-    bool at_line_start = false;
+    std::size_t written = 0;
     const OnText on_text = [&](std::string_view text) {
       if (!flags_.json && !text.empty()) {
         write_out(text);
-        at_line_start = text.ends_with('\n');
+        written += text.size();
       }
       return !Interrupt::requested();
     };
     Generation result = session_.generate(std::span<const std::int32_t>(prompt), settings_, on_text);
     if (flags_.json) {
       write_json(to_json(result, settings_));
-    } else if (!at_line_start) {
-      write_out("\n");
+    } else {
+      // What an interrupt kept from being streamed: all of it in a beam search.
+      write_out(std::string_view(result.text).substr(std::min(written, result.text.size())));
+      if (!result.text.ends_with('\n')) write_out("\n");
     }
     if (!flags_.json && !flags_.quiet) write_err(summary(result) + "\n");
     return result;

@@ -69,6 +69,17 @@ TEST_F(GenerationTest, ABatchStreamsTextByResult) {
   for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].text, streamed[i]);
 }
 
+TEST_F(GenerationTest, AStoppedBeamSearchHasTheTextSoFar) {
+  Session session(engine());
+  InferenceSettings settings = greedy(60);
+  settings.num_beams = 3;
+  int calls = 0;
+  const Generation out = session.generate("Once upon a time", settings, [&](std::string_view) { return ++calls < 6; });
+  EXPECT_EQ(out.finish, FinishReason::cancelled);
+  EXPECT_EQ(out.ids.size(), 6U);
+  EXPECT_EQ(out.text, engine().tokenizer().decode(out.ids));
+}
+
 TEST_F(GenerationTest, ThePrefixGoesBeforeEachPrompt) {
   Session session(engine());
   InferenceSettings settings = greedy(1);

@@ -186,7 +186,7 @@ void GenerationRun::finish(std::size_t prompt, generate::Result& result) {
     if (!streamed) {
       for (const std::int32_t id : outcome.ids) push(place, id);
     }
-    if (row.stream && !cancelled_) emit(place, row.stream->finish());
+    if (row.stream) emit(place, row.stream->finish());
     Generation& generation = generations_[place];
     generation.text = std::move(row.text);
     generation.score = outcome.score;
