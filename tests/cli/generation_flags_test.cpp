@@ -3,29 +3,23 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 
 #include "base/json.h"
 #include "cli/program.h"
+#include "support/temporary_folder.h"
 
 namespace bitnet::cli_test {
 namespace {
 
-/// A file of settings that is removed in the end.
+/// A file of settings in a folder of its own, as tests run side by side.
 class SettingsFile {
  public:
-  explicit SettingsFile(const std::string& json)
-      : path_(std::filesystem::path(testing::TempDir()) / "cli_test_settings.json") {
-    std::ofstream(path_) << json;
-  }
-  SettingsFile(const SettingsFile&) = delete;
-  SettingsFile& operator=(const SettingsFile&) = delete;
-  ~SettingsFile() { std::filesystem::remove(path_); }
-  [[nodiscard]] std::string path() const { return path_.string(); }
+  explicit SettingsFile(const std::string& json) { std::ofstream(folder_.path() / "my_settings.json") << json; }
+  [[nodiscard]] std::string path() const { return (folder_.path() / "my_settings.json").string(); }
 
  private:
-  std::filesystem::path path_;
+  testing_support::TemporaryFolder folder_;
 };
 
 /// run --json on a prompt of the default model.
@@ -149,7 +143,7 @@ TEST(GenerationFlags, ABrokenFileIsOneLineThatNamesIt) {
   for (const auto& [json, part] : cases) {
     const Outcome outcome = run_with(json);
     EXPECT_EQ(outcome.status, 1) << json;
-    EXPECT_NE(outcome.err.find("cli_test_settings.json"), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("my_settings.json"), std::string::npos) << outcome.err;
     EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
   }
