@@ -69,6 +69,27 @@ TEST_F(GenerationTest, ABatchStreamsTextByResult) {
   for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].text, streamed[i]);
 }
 
+TEST_F(GenerationTest, TheBatchSizeSaysHowManyPromptsGoTogether) {
+  Session session(engine());
+  InferenceSettings settings = greedy(8);
+  const auto order = [&](int batch_size) {
+    settings.batch_size = batch_size;
+    std::vector<std::size_t> results;
+    (void)session.generate_batch(kPrompts, settings, [&](std::size_t result, std::string_view text) {
+      if (!text.empty()) results.push_back(result);
+      return true;
+    });
+    return results;
+  };
+  const auto alone = order(1);
+  const auto pairs = order(2);
+  EXPECT_TRUE(std::is_sorted(alone.begin(), alone.end()));
+  EXPECT_FALSE(std::is_sorted(pairs.begin(), pairs.end()));
+  // The third prompt begins when the first two have ended.
+  const auto third = std::find(pairs.begin(), pairs.end(), 2);
+  EXPECT_TRUE(std::none_of(third, pairs.end(), [](std::size_t result) { return result < 2; }));
+}
+
 TEST_F(GenerationTest, AStoppedBeamSearchHasTheTextSoFar) {
   Session session(engine());
   InferenceSettings settings = greedy(60);
