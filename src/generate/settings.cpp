@@ -11,7 +11,7 @@ namespace {
 
 using S = InferenceSettings;
 constexpr std::int64_t kMaxInt = std::numeric_limits<std::int32_t>::max();
-constexpr double kMaxFloat = std::numeric_limits<float>::max();
+constexpr double kLargestFloat = std::numeric_limits<float>::max();
 
 /// One field: its name and how JSON that is not null sets it.
 struct Field {
@@ -21,7 +21,7 @@ struct Field {
 
 template <auto Member>
 void read_number(S& s, const JsonReader& in, const char* key) {
-  s.*Member = static_cast<float>(in.number_or(key, 0, -kMaxFloat, kMaxFloat));
+  s.*Member = static_cast<float>(in.number_or(key, 0, -kLargestFloat, kLargestFloat));
 }
 template <auto Member>
 void read_integer(S& s, const JsonReader& in, const char* key) {
@@ -45,7 +45,7 @@ bool is_integer_in(const Json& value, std::int64_t low, std::int64_t high) {
 }
 
 bool is_float(const Json& value) {
-  return value.is_number() && value.get<double>() >= -kMaxFloat && value.get<double>() <= kMaxFloat;
+  return value.is_number() && value.get<double>() >= -kLargestFloat && value.get<double>() <= kLargestFloat;
 }
 
 std::vector<std::int32_t> ids_of(const Json& list, const JsonReader& in, const char* key, const char* expected) {
@@ -129,7 +129,7 @@ void read_seed(S& s, const JsonReader& in, const char* key) {
 }
 
 void read_max_time(S& s, const JsonReader& in, const char* key) {
-  s.max_time = in.number_or(key, 0, -kMaxFloat, kMaxFloat);
+  s.max_time = in.number_or(key, 0, -kLargestFloat, kLargestFloat);
 }
 
 constexpr Field kFields[] = {

@@ -15,7 +15,7 @@ namespace {
 
 using Logits = std::vector<float>;
 
-Logits run(LogitsProcessor&& processor, Logits logits) {
+Logits warped(LogitsProcessor&& processor, Logits logits) {
   processor.process({}, logits);
   return logits;
 }
@@ -46,65 +46,65 @@ std::vector<double> softmax(const Logits& logits) {
   return p;
 }
 
-TEST(Temperature, Divides) { EXPECT_EQ(run(Temperature(0.5F), {1, kNever, -3}), (Logits{2, kNever, -6})); }
+TEST(Temperature, Divides) { EXPECT_EQ(warped(Temperature(0.5F), {1, kNever, -3}), (Logits{2, kNever, -6})); }
 
 TEST(TopK, KeepsTies) {
-  EXPECT_EQ(run(TopK(2), {1, 3, 2, 2, 0}), (Logits{kNever, 3, 2, 2, kNever}));
-  EXPECT_EQ(run(TopK(1), {1, 3, 3, 2}), (Logits{kNever, 3, 3, kNever}));
-  EXPECT_EQ(run(TopK(9), {1, 2}), (Logits{1, 2}));
+  EXPECT_EQ(warped(TopK(2), {1, 3, 2, 2, 0}), (Logits{kNever, 3, 2, 2, kNever}));
+  EXPECT_EQ(warped(TopK(1), {1, 3, 3, 2}), (Logits{kNever, 3, 3, kNever}));
+  EXPECT_EQ(warped(TopK(9), {1, 2}), (Logits{1, 2}));
 }
 
 TEST(TopP, KeepsTheSmallestSet) {
   const Logits logits = logs({0.2, 0.5, 0.3});
-  EXPECT_EQ(kept(run(TopP(0.75F), logits)), (Kept{1, 2}));
-  EXPECT_EQ(kept(run(TopP(0.4F), logits)), (Kept{1}));
-  EXPECT_EQ(kept(run(TopP(0.0F), logits)), (Kept{1}));
-  EXPECT_EQ(kept(run(TopP(0.4F, 2), logits)), (Kept{1, 2}));
-  EXPECT_EQ(kept(run(TopP(0.4F, 9), logits)), (Kept{0, 1, 2}));
+  EXPECT_EQ(kept(warped(TopP(0.75F), logits)), (Kept{1, 2}));
+  EXPECT_EQ(kept(warped(TopP(0.4F), logits)), (Kept{1}));
+  EXPECT_EQ(kept(warped(TopP(0.0F), logits)), (Kept{1}));
+  EXPECT_EQ(kept(warped(TopP(0.4F, 2), logits)), (Kept{1, 2}));
+  EXPECT_EQ(kept(warped(TopP(0.4F, 9), logits)), (Kept{0, 1, 2}));
 }
 
 TEST(MinP, IsRelativeToTheMostProbable) {
   const Logits logits = logs({0.6, 0.3, 0.1});
-  EXPECT_EQ(kept(run(MinP(0.4F), logits)), (Kept{0, 1}));
-  EXPECT_EQ(kept(run(MinP(1.0F), logits)), (Kept{0}));
-  EXPECT_EQ(kept(run(MinP(1.0F, 2), logits)), (Kept{0, 1}));
+  EXPECT_EQ(kept(warped(MinP(0.4F), logits)), (Kept{0, 1}));
+  EXPECT_EQ(kept(warped(MinP(1.0F), logits)), (Kept{0}));
+  EXPECT_EQ(kept(warped(MinP(1.0F, 2), logits)), (Kept{0, 1}));
 }
 
 TEST(Typical, KeepsWhatIsNearTheEntropy) {
   // -log p: 0.69, 1.39, 2.08, 2.08; entropy 1.21: the second is the most typical, then the first.
   const Logits logits = logs({0.5, 0.25, 0.125, 0.125});
-  EXPECT_EQ(kept(run(Typical(0.2F), logits)), (Kept{1}));
-  EXPECT_EQ(kept(run(Typical(0.3F), logits)), (Kept{0, 1}));
-  EXPECT_EQ(kept(run(Typical(0.8F), logits)), (Kept{0, 1, 2, 3})) << "ties stay";
-  EXPECT_EQ(kept(run(Typical(0.2F, 2), logits)), (Kept{0, 1}));
+  EXPECT_EQ(kept(warped(Typical(0.2F), logits)), (Kept{1}));
+  EXPECT_EQ(kept(warped(Typical(0.3F), logits)), (Kept{0, 1}));
+  EXPECT_EQ(kept(warped(Typical(0.8F), logits)), (Kept{0, 1, 2, 3})) << "ties stay";
+  EXPECT_EQ(kept(warped(Typical(0.2F, 2), logits)), (Kept{0, 1}));
 }
 
 TEST(EpsilonCutoff, DropsWhatIsImprobable) {
   const Logits logits = logs({0.6, 0.3, 0.1});
-  EXPECT_EQ(kept(run(EpsilonCutoff(0.2F), logits)), (Kept{0, 1}));
-  EXPECT_EQ(kept(run(EpsilonCutoff(0.9F), logits)), (Kept{0})) << "the most probable one stays";
-  EXPECT_EQ(kept(run(EpsilonCutoff(0.9F, 2), logits)), (Kept{0, 1}));
+  EXPECT_EQ(kept(warped(EpsilonCutoff(0.2F), logits)), (Kept{0, 1}));
+  EXPECT_EQ(kept(warped(EpsilonCutoff(0.9F), logits)), (Kept{0})) << "the most probable one stays";
+  EXPECT_EQ(kept(warped(EpsilonCutoff(0.9F, 2), logits)), (Kept{0, 1}));
 }
 
 TEST(EtaCutoff, DependsOnTheEntropy) {
   // Entropy 0.95: √0.25 · exp(-0.95) = 0.19 is less than 0.25.
-  EXPECT_EQ(kept(run(EtaCutoff(0.25F), logs({0.6, 0.22, 0.18}))), (Kept{0, 1}));
+  EXPECT_EQ(kept(warped(EtaCutoff(0.25F), logs({0.6, 0.22, 0.18}))), (Kept{0, 1}));
   // Entropy 0.57: √0.25 · exp(-0.57) = 0.28 is more than 0.25.
-  EXPECT_EQ(kept(run(EtaCutoff(0.25F), logs({0.74, 0.26}))), (Kept{0, 1}));
-  EXPECT_EQ(kept(run(EtaCutoff(0.25F), logs({0.9, 0.1}))), (Kept{0}));
-  EXPECT_EQ(kept(run(EtaCutoff(0.25F, 2), logs({0.9, 0.1}))), (Kept{0, 1}));
+  EXPECT_EQ(kept(warped(EtaCutoff(0.25F), logs({0.74, 0.26}))), (Kept{0, 1}));
+  EXPECT_EQ(kept(warped(EtaCutoff(0.25F), logs({0.9, 0.1}))), (Kept{0}));
+  EXPECT_EQ(kept(warped(EtaCutoff(0.25F, 2), logs({0.9, 0.1}))), (Kept{0, 1}));
 }
 
 TEST(TopH, KeepsAShareOfTheEntropy) {
   const Logits logits = logs({0.25, 0.25, 0.25, 0.25});
-  EXPECT_EQ(kept(run(TopH(0.6F), logits)), (Kept{0, 1}));
-  EXPECT_EQ(kept(run(TopH(0.1F), logits)), (Kept{0})) << "the most probable one stays";
-  EXPECT_EQ(kept(run(TopH(1.0F), logits)), (Kept{0, 1, 2, 3}));
-  EXPECT_EQ(kept(run(TopH(1.0F), Logits(300, 0.0F))).size(), 100U);
+  EXPECT_EQ(kept(warped(TopH(0.6F), logits)), (Kept{0, 1}));
+  EXPECT_EQ(kept(warped(TopH(0.1F), logits)), (Kept{0})) << "the most probable one stays";
+  EXPECT_EQ(kept(warped(TopH(1.0F), logits)), (Kept{0, 1, 2, 3}));
+  EXPECT_EQ(kept(warped(TopH(1.0F), Logits(300, 0.0F))).size(), 100U);
 }
 
 TEST(LogitNormalization, MakesLogProbabilities) {
-  const Logits out = run(LogitNormalization(), {1, kNever, 3});
+  const Logits out = warped(LogitNormalization(), {1, kNever, 3});
   EXPECT_NEAR(std::exp(static_cast<double>(out[0])) + std::exp(static_cast<double>(out[2])), 1.0, 1e-6);
   EXPECT_EQ(out[1], kNever);
   EXPECT_NEAR(out[2] - out[0], 2.0F, 1e-6F);
@@ -170,14 +170,14 @@ RC_GTEST_PROP(TopP, IsItsDefinition, ()) {
   }
   order.erase(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(dropped));
   std::sort(order.begin(), order.end());
-  RC_ASSERT(kept(run(TopP(p, min_keep), logits)) == order);
+  RC_ASSERT(kept(warped(TopP(p, min_keep), logits)) == order);
 }
 
 // Every kept token is at least as typical as every dropped one, and without the least typical ones there is too little.
 RC_GTEST_PROP(Typical, IsItsDefinition, ()) {
   const Logits logits = random_logits();
   const float p = random_share();
-  const Kept chosen = kept(run(Typical(p), logits));
+  const Kept chosen = kept(warped(Typical(p), logits));
   const std::vector<double> probability = softmax(logits);
   double entropy = 0;
   for (const std::size_t i : kept(logits)) {
