@@ -39,7 +39,7 @@ const std::vector<std::string> kPrompts = {"Once upon a time", "The old wolf sai
 
 TEST_F(GenerationTest, APromptsTextIsTheSameInAnyBatch) {
   Session session(engine());
-  InferenceSettings settings = greedy(10);
+  InferenceSettings settings = greedy(6);
   for (const bool do_sample : {false, true}) {
     settings.do_sample = do_sample;
     settings.num_return_sequences = do_sample ? 2 : 1;
@@ -47,7 +47,7 @@ TEST_F(GenerationTest, APromptsTextIsTheSameInAnyBatch) {
     for (const std::string& prompt : kPrompts) {
       for (const Generation& out : session.generate_batch(std::span(&prompt, 1), settings)) want.push_back(out.ids);
     }
-    for (const int batch_size : {1, 2, 8}) {
+    for (const int batch_size : {2, 8}) {
       settings.batch_size = batch_size;
       const auto results = session.generate_batch(kPrompts, settings);
       ASSERT_EQ(results.size(), want.size());
