@@ -104,7 +104,7 @@ TEST_F(SessionTest, StopStringsEndTheTextAcrossTokens) {
   const Generation out = session.generate("Once upon a time", settings);
   EXPECT_EQ(out.finish, FinishReason::stop_string);
   EXPECT_EQ(out.text, text.substr(0, text.find(settings.stop_strings[0])));
-  settings.stop_strings = {"never written by this model"};
+  settings.stop_strings = {text.substr(text.size() - 3) + "never written by this model"};  // held back until the end
   EXPECT_EQ(session.generate("Once upon a time", settings).text, text);
 }
 
