@@ -93,7 +93,8 @@ class Session {
   /// a system_prompt (that is reply()'s).
   Generation generate(std::string_view prompt, const InferenceSettings& settings, const OnText& on_text = {});
 
-  /// Continues token ids as they are. Works without a tokenizer; `text` then stays empty.
+  /// Continues token ids as they are: a prefix or system_prompt is for whoever made them. Works without a tokenizer;
+  /// `text` then stays empty, and stop_strings are an Error(not_found).
   Generation generate(std::span<const std::int32_t> prompt_ids, const InferenceSettings& settings,
                       const OnText& on_text = {});
 

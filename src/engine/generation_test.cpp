@@ -192,6 +192,16 @@ TEST_F(GenerationTest, IdsThatTheVocabularyDoesNotHaveAreRefused) {
                [&] { (void)session.generate("Once", settings); });
 }
 
+TEST(GenerationWithoutTokenizer, StopStringsAreRefused) {
+  Session session(Engine::load(BITNET_SOURCE_DIR "/tests/golden/models/bitnetB-offline-packed"));
+  InferenceSettings settings;
+  settings.max_new_tokens = 2;
+  const std::int32_t prompt[] = {3, 4};
+  EXPECT_EQ(session.generate(std::span(prompt), settings).ids.size(), 2U);
+  settings.stop_strings = {"."};
+  expect_error(ErrorKind::not_found, {"tokenizer"}, [&] { (void)session.generate(std::span(prompt), settings); });
+}
+
 TEST_F(GenerationTest, TimeEndsEverySearch) {
   Session session(engine());
   InferenceSettings settings = greedy(500);

@@ -119,7 +119,7 @@ void GenerationRun::push(std::size_t result, std::int32_t id) {
 }
 
 bool GenerationRun::ends_with_stop_string(std::span<const std::int32_t> ids, std::size_t prompt_length) const {
-  if (settings_.stop_strings.empty() || !state_.tokenizer) return false;
+  if (settings_.stop_strings.empty()) return false;
   TextStream stream(*state_.tokenizer, ids.first(prompt_length), settings_.stop_strings);
   for (const std::int32_t id : ids.subspan(prompt_length)) (void)stream.push(id);
   return stream.stopped();
@@ -253,6 +253,7 @@ std::vector<Generation> Session::Impl::run(Prompts prompts, const InferenceSetti
                                            const OnResultText& on_text) {
   const InferenceSettings settings = completed(given, state().settings);
   generate::check_token_ids(settings, engine_.config().vocab_size);
+  if (!settings.stop_strings.empty()) (void)engine_.tokenizer();  // throws when there is none to find them with
   const std::int64_t context = engine_.config().max_position_embeddings;
   // Refuses a prompt that does not fit before anything is computed.
   for (std::vector<std::int32_t>& prompt : prompts) {

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "generate/generator.h"
-#include "generate/token_chooser.h"
 #include "generate/warpers.h"
 #include "support/fake_model.h"
 
@@ -43,11 +42,11 @@ struct Everything {
     }
     std::vector<float> scores(static_cast<std::size_t>(model.vocab_size()));
     scrambled_logits()(ids, scores);
-    const std::vector<double> p = softmax(scores);
-    for (std::size_t id = 0; id < p.size(); ++id) {
+    LogitNormalization().process({}, scores);
+    for (std::size_t id = 0; id < scores.size(); ++id) {
       Ids next = ids;
       next.push_back(static_cast<std::int32_t>(id));
-      visit(next, sum + std::log(p[id]));
+      visit(next, sum + static_cast<double>(scores[id]));
     }
   }
 };
@@ -245,12 +244,16 @@ TEST(BeamSearch, SampledBeamsAreDrawnWithoutReplacement) {
     const auto results = generate_all(model, {{0}}, s);
     ++counts[{results[0].outcomes[0].ids[0], results[0].outcomes[1].ids[0]}];
   }
-  const std::vector<double> p = softmax(logits);
+  double total = 0;
+  for (const float logit : logits) total += std::exp(static_cast<double>(logit));
+  const auto p = [&](std::int32_t id) {
+    return std::exp(static_cast<double>(logits[static_cast<std::size_t>(id)])) / total;
+  };
   double chi_square = 0;
   for (std::int32_t a = 0; a < 5; ++a) {
     for (std::int32_t b = a + 1; b < 5; ++b) {
-      const double pa = p[static_cast<std::size_t>(a)];
-      const double pb = p[static_cast<std::size_t>(b)];
+      const double pa = p(a);
+      const double pb = p(b);
       const double expected = kDraws * pa * pb * (1 / (1 - pa) + 1 / (1 - pb));
       chi_square += std::pow(counts[{a, b}] - expected, 2) / expected;
     }

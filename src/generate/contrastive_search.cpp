@@ -8,7 +8,7 @@
 
 #include "generate/logits_processors.h"
 #include "generate/search.h"
-#include "generate/token_chooser.h"
+#include "generate/warpers.h"
 
 namespace bitnet::generate {
 namespace {
@@ -82,17 +82,20 @@ class ContrastiveSearch final : public Search {
     order_.resize(logits.size());
     std::iota(order_.begin(), order_.end(), 0);
     const auto count = std::min(logits.size(), static_cast<std::size_t>(settings_.top_k));
-    const auto logit_of = [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)]; };
+    const auto logit_of = [&](std::int32_t id) {
+      const float logit = logits[static_cast<std::size_t>(id)];
+      return logit > kNever ? logit : kNever;  // NaN has no place in an order
+    };
     std::partial_sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(count), order_.end(),
                       [&](std::int32_t a, std::int32_t b) {
                         return logit_of(a) > logit_of(b) || (logit_of(a) == logit_of(b) && a < b);
                       });
-    const std::vector<double> p = softmax(logits);
+    LogitNormalization().process({}, logits);
     for (std::size_t i = 0; i < count; ++i) {
       const std::int32_t id = order_[i];
       // What a processor has forbidden is no choice, however new it would be.
-      if (i > 0 && p[static_cast<std::size_t>(id)] == 0.0) break;
-      choices_.push_back({id, p[static_cast<std::size_t>(id)], request_.sequence->fork()});
+      if (i > 0 && !(logit_of(id) > kNever)) break;
+      choices_.push_back({id, std::exp(static_cast<double>(logit_of(id))), request_.sequence->fork()});
     }
     request_.sequence.reset();
   }

@@ -36,8 +36,9 @@ struct Outcome {
 
 struct Result {
   std::vector<Outcome> outcomes;  ///< settings.num_return_sequences; beam modes: the best first
-  /// With settings.output_scores: for each step [rows, vocab] after the processors. Rows: results that still run (in
-  /// their order), or beams; in a first step with beams one for each group, as all beams of a group are equal then.
+  /// With settings.output_scores, after the processors: for each new token [num_return_sequences, vocab], 0 where a
+  /// result has ended. Beam modes: for each step [beams that still run, vocab]; in the first step one row for each
+  /// group, as all beams of a group are equal then.
   std::vector<std::vector<float>> scores;
 };
 

@@ -11,9 +11,6 @@ namespace bitnet::generate {
 /// The first index of the largest logit; NaN never wins.
 [[nodiscard]] std::int32_t argmax(std::span<const float> logits);
 
-/// [scores.size()], summed in float64 in the order of the ids; 0 for -inf and NaN.
-[[nodiscard]] std::vector<double> softmax(std::span<const float> scores);
-
 /// Draws from softmax(logits): the first index whose cumulative probability exceeds one uniform draw. Probabilities
 /// are summed in float64 in the order of the ids, so a seed gives the same tokens everywhere.
 /// Throws Error(invalid_argument) when no logit is finite.
