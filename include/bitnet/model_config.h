@@ -36,6 +36,7 @@ enum class LinearClass {
 enum class QuantizationMode {
   offline,  ///< packed weights and scales on disk
   online,   ///< float master weights, quantized when loaded
+  dequantized,  ///< float weights that are ternary as they stand: each 0 or ± its scale
 };
 
 struct QuantizationConfig {

@@ -21,6 +21,7 @@ enum class TernaryForm {
   huggingface_packed,  ///< uint8 [out / 4, in], four row blocks in a byte
   design_packed,       ///< uint32 [out, in / 16], lowest bits first
   int8_rows,           ///< int8 [out, in] of -1, 0, +1
+  decoded,             ///< whatever `decode` makes of it
   master,              ///< float weights, ternary by absmean over the whole tensor; sets its own scale
 };
 
@@ -32,6 +33,9 @@ struct TernarySource {
   const std::byte* data = nullptr;
   std::int64_t out = 0;
   std::int64_t in = 0;
+  /// Writes rows [row, row + rows) as -1, 0, +1 to weights[rows, in], from any thread; throws Error(corrupt) for what is
+  /// none of them. Only for TernaryForm::decoded, which needs no `data`.
+  std::function<void(std::int64_t row, std::int64_t rows, std::int8_t* weights)> decode = nullptr;
   /// Copies a part of `data`, from any thread, where that is cheaper than to look at it there; empty where it is not.
   std::function<void(std::size_t offset, std::span<std::byte> into)> read = nullptr;
 };

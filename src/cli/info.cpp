@@ -32,7 +32,10 @@ const char* name_of(LinearClass linear_class) {
   return linear_class == LinearClass::bitlinear ? "bitlinear" : "autobitlinear";
 }
 
-const char* name_of(QuantizationMode mode) { return mode == QuantizationMode::offline ? "offline" : "online"; }
+const char* name_of(QuantizationMode mode) {
+  constexpr const char* kNames[] = {"offline", "online", "dequantized"};
+  return kNames[static_cast<int>(mode)];
+}
 
 Json to_json(const std::filesystem::path& folder, const ModelConfig& config, const ModelInfo& info) {
   Json tensors = Json::array();

@@ -1,26 +1,34 @@
 #include "loading/checkpoint_loader.h"
 
-#include "base/fail.h"
-#include "loading/tensor_binder.h"
-
 namespace bitnet::loading {
 namespace {
 
-using model::Field;
 using model::ModelWeights;
 using model::TensorKind;
 using model::TensorRule;
 
-void load_rule(const TensorRule& rule, std::int64_t layer, TensorBinder& binder, ModelWeights& weights) {
+void load_linear(StoredLinear stored, backend::Backend& backend, model::LinearWeights& out) {
+  out.name = std::move(stored.name);
+  if (stored.ternary) {
+    out.ternary = backend.prepare_ternary(*stored.ternary, std::move(stored.scales));
+  } else {
+    out.dense = backend.prepare_dense(*stored.dense);
+    out.dense_bias = std::move(stored.dense_bias);
+  }
+}
+
+void load_field(const StoredModel& stored, const TensorRule& rule, std::int64_t layer, backend::Backend& backend,
+                ModelWeights& weights) {
   switch (rule.kind) {
     case TensorKind::norm:
-      weights.norm(rule.field, layer) = binder.norm(rule, layer);
+      weights.norm(rule.field, layer) = stored.norm(rule, layer);
       break;
     case TensorKind::dense:
-      weights.dense(rule.field) = binder.dense(rule);
+      weights.dense(rule.field) = backend.prepare_dense(stored.dense(rule, layer));
       break;
     case TensorKind::linear:
-      weights.linear(rule.field, layer) = binder.linear(rule, layer);
+      load_linear(stored.linear(rule, layer), backend, weights.linear(rule.field, layer));
+      stored.release(rule, layer);
       break;
   }
 }
@@ -28,33 +36,19 @@ void load_rule(const TensorRule& rule, std::int64_t layer, TensorBinder& binder,
 }  // namespace
 
 LoadedModel load_checkpoint(const std::filesystem::path& path, backend::Backend& backend, const LoadHooks& hooks) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) fail(ErrorKind::not_found, "no such file or folder: {}", path.string());
-  const std::filesystem::path folder = std::filesystem::is_directory(path) ? path : path.parent_path();
   LoadedModel loaded;
-  loaded.config = ModelConfig::from_file(folder / "config.json");
-  loaded.checkpoint = formats::SafetensorsCheckpoint::open(path);
-  loaded.weights.layers.resize(static_cast<std::size_t>(loaded.config.num_hidden_layers));
-
-  const std::vector<TensorRule> rules = model::tensor_rules(loaded.config);
-  TensorBinder binder(loaded.config, loaded.checkpoint, folder, backend);
+  loaded.stored = open_model(path, hooks.log);
+  StoredModel& stored = *loaded.stored;
+  loaded.weights.layers.resize(static_cast<std::size_t>(stored.config().num_hidden_layers));
   // Everything is found and its shape checked before any weight is prepared: a bad file is refused at once.
-  std::int64_t steps = 0;
-  for (const TensorRule& rule : rules) {
-    const std::int64_t layers = rule.per_layer ? loaded.config.num_hidden_layers : 1;
-    for (std::int64_t layer = 0; layer < layers; ++layer) binder.check(rule, layer);
-    steps += layers;
-  }
-  binder.refuse_unknown(hooks.log);
-  binder.reserve();
-  std::int64_t done = 0;
-  for (const TensorRule& rule : rules) {
-    const std::int64_t layers = rule.per_layer ? loaded.config.num_hidden_layers : 1;
-    for (std::int64_t layer = 0; layer < layers; ++layer) {
-      load_rule(rule, layer, binder, loaded.weights);
-      if (hooks.on_progress) hooks.on_progress(static_cast<double>(++done) / static_cast<double>(steps));
-    }
-  }
+  backend.reserve_ternary(check_all(stored, hooks.log));
+  double steps = 0;
+  for_each_field(stored.config(), [&](const TensorRule&, std::int64_t) { ++steps; });
+  double done = 0;
+  for_each_field(stored.config(), [&](const TensorRule& rule, std::int64_t layer) {
+    load_field(stored, rule, layer, backend, loaded.weights);
+    if (hooks.on_progress) hooks.on_progress(++done / steps);
+  });
   return loaded;
 }
 

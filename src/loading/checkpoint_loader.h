@@ -8,15 +8,14 @@
 #include "backend/backend.h"
 #include "base/log.h"
 #include "bitnet/model_config.h"
-#include "formats/safetensors.h"
+#include "loading/stored_model.h"
 #include "model/weights.h"
 
 namespace bitnet::loading {
 
 struct LoadedModel {
-  ModelConfig config;
+  std::unique_ptr<StoredModel> stored;
   model::ModelWeights weights;
-  formats::SafetensorsCheckpoint checkpoint;  // names, dtypes and shapes on disk
 };
 
 struct LoadHooks {
@@ -24,8 +23,8 @@ struct LoadHooks {
   LogSink log;
 };
 
-/// Reads config.json and the safetensors of a Hugging Face folder (or of the folder that holds the given
-/// .safetensors file), binds every tensor through model/tensor_names, checks it and hands it to the backend.
+/// Opens a checkpoint (open_model()), binds every tensor through model/tensor_names, checks it and hands it to the
+/// backend.
 /// Throws Error naming the file, the tensor or field, what was found and what was expected.
 [[nodiscard]] LoadedModel load_checkpoint(const std::filesystem::path& path, backend::Backend& backend,
                                           const LoadHooks& hooks);

@@ -117,9 +117,9 @@ void read_quantization(const JsonReader& in, const Architecture& architecture, M
       out.linear_class = LinearClass::autobitlinear;  // packed_weights with scales that multiply
       return;
     }
-    fail(ErrorKind::unsupported,
-         "{}: quantization_config is missing, so the weights are not ternary; expected quant_method \"bitnet\"",
-         in.source());
+    out.linear_class = LinearClass::autobitlinear;  // loading looks whether the weights are ternary as they stand
+    out.mode = QuantizationMode::dequantized;
+    return;
   }
   if (!object->is_object()) in.bad("quantization_config", *object, "an object");
   const JsonReader q(*object, in.source(), "quantization_config.");

@@ -122,6 +122,25 @@ void prepare_rows(const TernarySource& source, CpuTernary& weights, ThreadPool& 
   bad.throw_if_any(source);
 }
 
+void prepare_decoded(const TernarySource& source, CpuTernary& weights, ThreadPool& pool) {
+  // As many rows at a time as stay in the cache between the two steps.
+  const std::int64_t together = std::clamp<std::int64_t>(kReadBytes / std::max<std::int64_t>(source.in, 1), 1, source.out);
+  FirstBadCode bad;
+  pool.run([&](int part, int parts) {
+    std::vector<std::int8_t> rows(static_cast<std::size_t>(together * source.in));
+    const PartRange range = part_range(source.out, part, parts);
+    for (std::int64_t r = range.begin; r < range.end; r += together) {
+      const std::int64_t count = std::min(together, range.end - r);
+      source.decode(r, count, rows.data());
+      if (const auto at = pack::prepare_int8(rows.data(), count, source.in, source.in, weights.row(r))) {
+        bad.report({r + at->row, at->column});
+        return;
+      }
+    }
+  });
+  bad.throw_if_any(source);
+}
+
 /// Returns the weight scale γ.
 float prepare_master(const TernarySource& source, CpuTernary& weights, const kernels::KernelTable& table,
                      ThreadPool& pool) {
@@ -201,6 +220,9 @@ std::unique_ptr<TernaryWeights> CpuBackend::prepare_ternary(const TernarySource&
       break;
     case TernaryForm::int8_rows:
       prepare_rows(source, *weights, pool_);
+      break;
+    case TernaryForm::decoded:
+      prepare_decoded(source, *weights, pool_);
       break;
     case TernaryForm::master:
       scales.values = {prepare_master(source, *weights, table_, pool_)};

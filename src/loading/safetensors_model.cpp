@@ -1,9 +1,14 @@
-#include "loading/tensor_binder.h"
+#include "loading/safetensors_model.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/fail.h"
+#include "base/float16.h"
+#include "base/json.h"
+#include "base/text_file.h"
+#include "loading/measured_scales.h"
+#include "loading/side_scales.h"
 
 namespace bitnet::loading {
 namespace {
@@ -27,9 +32,33 @@ void check_scales(const formats::CheckpointTensor& tensor, const std::vector<flo
   }
 }
 
+float rounded_to_bf16(float value) { return bf16_to_f32(f32_to_bf16(value)); }
+
 }  // namespace
 
-std::string TensorBinder::module_name(const TensorRule& rule, std::int64_t layer) const {
+SafetensorsModel::SafetensorsModel(const std::filesystem::path& path)
+    : folder_(std::filesystem::is_directory(path) ? path : path.parent_path()) {
+  config_ = ModelConfig::from_file(folder_ / "config.json");
+  checkpoint_ = formats::SafetensorsCheckpoint::open(path);
+}
+
+std::vector<StoredTensor> SafetensorsModel::tensors() const {
+  std::vector<StoredTensor> list;
+  for (const Tensor& tensor : checkpoint_.tensors()) {
+    list.push_back({tensor.name, std::string(name_of(tensor.view.dtype)), tensor.view.shape,
+                    static_cast<std::int64_t>(tensor.view.size_bytes())});
+  }
+  return list;
+}
+
+std::optional<std::string> SafetensorsModel::companion(std::string_view file) const {
+  constexpr std::size_t kMaxBytes = std::size_t{256} << 20;
+  const std::filesystem::path path = folder_ / file;
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  return read_text_file(path, kMaxBytes);
+}
+
+std::string SafetensorsModel::module_name(const TensorRule& rule, std::int64_t layer) const {
   const auto exists = [&](const std::string& name) {
     return checkpoint_.find(name + ".weight") != nullptr || checkpoint_.find(name + ".packed_weights") != nullptr;
   };
@@ -40,7 +69,7 @@ std::string TensorBinder::module_name(const TensorRule& rule, std::int64_t layer
   return model::with_layer(rule.names.front(), layer);
 }
 
-const formats::CheckpointTensor& TensorBinder::require(const std::string& name) const {
+const formats::CheckpointTensor& SafetensorsModel::require(const std::string& name) const {
   const Tensor* tensor = checkpoint_.find(name);
   if (tensor == nullptr) {
     fail(ErrorKind::corrupt, "{}: tensor {} is missing; config.json (architecture {}, {} layers) calls for it",
@@ -49,7 +78,7 @@ const formats::CheckpointTensor& TensorBinder::require(const std::string& name) 
   return *tensor;
 }
 
-void TensorBinder::expect(const Tensor& tensor, std::string_view dtypes, const std::vector<Shape>& shapes) const {
+void SafetensorsModel::expect(const Tensor& tensor, std::string_view dtypes, const std::vector<Shape>& shapes) const {
   if (dtypes.find(name_of(tensor.view.dtype)) == std::string_view::npos) {
     fail(ErrorKind::corrupt, "{} has dtype {}; expected one of {}", describe(tensor), name_of(tensor.view.dtype),
          dtypes);
@@ -61,33 +90,40 @@ void TensorBinder::expect(const Tensor& tensor, std::string_view dtypes, const s
   }
 }
 
-TensorBinder::Storage TensorBinder::storage_of(const std::string& module) const {
+SafetensorsModel::Storage SafetensorsModel::storage_of(const std::string& module) const {
   for (const std::string& part : config_.quantization.modules_to_not_convert) {
     if (module.find(part) != std::string::npos) return Storage::dense;
   }
   if (checkpoint_.find(module + ".packed_weights") != nullptr) return Storage::design_packed;
-  return config_.quantization.mode == QuantizationMode::online ? Storage::master : Storage::huggingface_packed;
+  switch (config_.quantization.mode) {
+    case QuantizationMode::online:
+      return Storage::master;
+    case QuantizationMode::dequantized:
+      return Storage::dequantized;
+    case QuantizationMode::offline:
+      break;
+  }
+  return Storage::huggingface_packed;
 }
 
-void TensorBinder::check(const TensorRule& rule, std::int64_t layer) {
+std::optional<backend::TernaryShape> SafetensorsModel::check(const TensorRule& rule, std::int64_t layer) {
   const std::string module = module_name(rule, layer);
-  if (rule.kind == TensorKind::linear) {
-    check_linear(rule, module);
-    return;
-  }
+  if (rule.kind == TensorKind::linear) return check_linear(rule, module);
   const std::string name = module + ".weight";
   const Shape shape = rule.kind == TensorKind::norm ? Shape{rule.rows} : Shape{rule.rows, rule.cols};
   expect(require(name), kFloats, {shape});
   claim(name);
+  return std::nullopt;
 }
 
-void TensorBinder::check_linear(const TensorRule& rule, const std::string& module) {
+std::optional<backend::TernaryShape> SafetensorsModel::check_linear(const TensorRule& rule, const std::string& module) {
   const Storage storage = storage_of(module);
   std::string name = module + ".weight";
   std::string scale;
   switch (storage) {
     case Storage::dense:
     case Storage::master:
+    case Storage::dequantized:
       expect(require(name), kFloats, {Shape{rule.rows, rule.cols}});
       break;
     case Storage::huggingface_packed:
@@ -105,11 +141,10 @@ void TensorBinder::check_linear(const TensorRule& rule, const std::string& modul
       break;
   }
   claim(name);
-  if (storage != Storage::dense) ternary_.push_back({rule.rows, rule.cols});
   if (!scale.empty()) {
     const Tensor& tensor = require(scale);
     std::vector<Shape> shapes = {Shape{1}, Shape{rule.rows}, Shape{rule.rows, 1}};
-    for (const std::int64_t group : {64, 128}) shapes.push_back(Shape{rule.rows, (rule.cols + group - 1) / group});
+    for (const std::int64_t group : {64, 128, 256}) shapes.push_back(Shape{rule.rows, (rule.cols + group - 1) / group});
     if (tensor.view.shape != Shape{}) expect(tensor, kFloats, shapes);
     claim(scale);
   }
@@ -117,9 +152,11 @@ void TensorBinder::check_linear(const TensorRule& rule, const std::string& modul
     expect(require(module + ".bias"), kFloats, {Shape{rule.rows}});
     claim(module + ".bias");
   }
+  if (storage == Storage::dense) return std::nullopt;
+  return backend::TernaryShape{rule.rows, rule.cols};
 }
 
-void TensorBinder::refuse_unknown(const LogSink& log) const {
+void SafetensorsModel::refuse_unknown(const LogSink& log) const {
   for (const Tensor& tensor : checkpoint_.tensors()) {
     if (claimed_.contains(tensor.name)) continue;
     // Old exports carry tables that follow from the configuration, and a copy of the tied head.
@@ -136,9 +173,9 @@ void TensorBinder::refuse_unknown(const LogSink& log) const {
   }
 }
 
-std::vector<float> TensorBinder::floats(const std::string& name) const { return to_f32(require(name).view); }
+std::vector<float> SafetensorsModel::floats(const std::string& name) const { return to_f32(require(name).view); }
 
-std::vector<float> TensorBinder::norm(const TensorRule& rule, std::int64_t layer) const {
+std::vector<float> SafetensorsModel::norm(const TensorRule& rule, std::int64_t layer) const {
   const std::string name = module_name(rule, layer) + ".weight";
   std::vector<float> values = floats(name);
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -149,34 +186,80 @@ std::vector<float> TensorBinder::norm(const TensorRule& rule, std::int64_t layer
   return values;
 }
 
-std::unique_ptr<backend::DenseWeights> TensorBinder::dense_named(const std::string& name, std::int64_t rows,
-                                                                 std::int64_t cols) const {
+backend::DenseSource SafetensorsModel::dense_named(const std::string& name, std::int64_t rows,
+                                                   std::int64_t cols) const {
   const Tensor& tensor = require(name);
-  return backend_.prepare_dense({describe(tensor), tensor.view.dtype, tensor.view.data, rows, cols, tensor.file});
+  return {describe(tensor), tensor.view.dtype, tensor.view.data, rows, cols, tensor.file};
 }
 
-std::unique_ptr<backend::DenseWeights> TensorBinder::dense(const TensorRule& rule) const {
-  return dense_named(module_name(rule, 0) + ".weight", rule.rows, rule.cols);
+backend::DenseSource SafetensorsModel::dense(const TensorRule& rule, std::int64_t layer) const {
+  return dense_named(module_name(rule, layer) + ".weight", rule.rows, rule.cols);
 }
 
-backend::WeightScales TensorBinder::scales(const TensorRule& rule, const std::string& module, Storage storage) const {
+backend::WeightScales SafetensorsModel::scales(const TensorRule& rule, const std::string& module,
+                                               Storage storage) const {
   backend::WeightScales out;
   if (rule.bias) out.bias = floats(module + ".bias");
-  if (storage == Storage::master) return out;  // the backend takes the scale from the weights
+  if (storage == Storage::master || storage == Storage::dequantized) return out;  // the weights give the scale
   const bool design = storage == Storage::design_packed;
   const Tensor& tensor = require(module + (design ? ".weight_scales" : ".weight_scale"));
   out.values = to_f32(tensor.view);
   check_scales(tensor, out.values);
   const Shape& shape = tensor.view.shape;
-  if (shape.rank() == 2 && shape[1] > 1) out.group = (rule.cols + 63) / 64 == shape[1] ? 64 : 128;
+  if (shape.rank() == 2 && shape[1] > 1) {
+    for (const std::int64_t group : {256, 128, 64}) {
+      if ((rule.cols + group - 1) / group == shape[1]) out.group = group;
+    }
+  }
   if (design) return out;
   const bool divides = config_.quantization.linear_class == LinearClass::bitlinear;
   out.rule = divides ? ScaleRule::divide : ScaleRule::multiply_after_bias;
   return out;
 }
 
-model::LinearWeights TensorBinder::linear(const TensorRule& rule, std::int64_t layer) const {
-  model::LinearWeights out;
+void SafetensorsModel::dequantized(const Tensor& tensor, const std::string& module, StoredLinear& out) const {
+  const std::int64_t cols = tensor.view.shape[1];
+  const auto row_of = [&view = tensor.view, cols](std::int64_t row) {
+    const std::size_t bytes = static_cast<std::size_t>(cols) * size_of(view.dtype);
+    return to_f32({view.dtype, Shape{cols}, view.data + static_cast<std::size_t>(row) * bytes});
+  };
+  std::vector<float> values;
+  const auto measured = measure_scales(tensor.view.shape[0], cols, [&](std::int64_t row) {
+    values = row_of(row);
+    return std::span<const float>(values);
+  });
+  if (!measured) {
+    fail(ErrorKind::unsupported,
+         "{}: config.json has no quantization_config, and the weights are not ternary as they stand (each 0 or ± one "
+         "value per tensor, row or group of inputs); make a ternary checkpoint with bitnet quantize, or say "
+         "quant_method \"bitnet\"",
+         describe(tensor));
+  }
+  set_coarsest(*measured, out.scales);
+  const formats::SafetensorsMetadata& metadata = tensor.file->metadata();
+  if (const auto rule = metadata.find(std::string(kScaleRuleKey)); rule != metadata.end()) {
+    const std::string source = describe(tensor);
+    std::vector<float> side;
+    if (const auto found = metadata.find(std::string(kScalePrefix) + module); found != metadata.end()) {
+      const Json list = parse_json(found->second, source);
+      if (!list.is_array() || !std::all_of(list.begin(), list.end(), [](const Json& v) { return v.is_number(); })) {
+        fail(ErrorKind::corrupt, "{}: {}{} is not a list of numbers", source, kScalePrefix, module);
+      }
+      side = list.get<std::vector<float>>();
+    }
+    use_side_scales(std::move(side), parse_scale_rule(rule->second, source), rounded_to_bf16, source, *measured,
+                    out.scales);
+  }
+  out.ternary->form = backend::TernaryForm::decoded;
+  out.ternary->decode = [row_of](std::int64_t row, std::int64_t rows, std::int8_t* weights) {
+    for (std::int64_t r = row; r < row + rows; ++r) {
+      for (const float w : row_of(r)) *weights++ = static_cast<std::int8_t>((w > 0.0F) - (w < 0.0F));
+    }
+  };
+}
+
+StoredLinear SafetensorsModel::linear(const TensorRule& rule, std::int64_t layer) const {
+  StoredLinear out;
   out.name = module_name(rule, layer);
   const Storage storage = storage_of(out.name);
   if (storage == Storage::dense) {
@@ -185,7 +268,7 @@ model::LinearWeights TensorBinder::linear(const TensorRule& rule, std::int64_t l
     return out;
   }
   const Tensor& tensor = require(out.name + (storage == Storage::design_packed ? ".packed_weights" : ".weight"));
-  backend::TernarySource source;
+  backend::TernarySource& source = out.ternary.emplace();
   source.name = describe(tensor);
   source.dtype = tensor.view.dtype;
   source.data = tensor.view.data;
@@ -194,9 +277,16 @@ model::LinearWeights TensorBinder::linear(const TensorRule& rule, std::int64_t l
   source.read = [&](std::size_t offset, std::span<std::byte> into) { tensor.file->read(tensor.view, offset, into); };
   if (storage == Storage::design_packed) source.form = backend::TernaryForm::design_packed;
   if (storage == Storage::master) source.form = backend::TernaryForm::master;
-  out.ternary = backend_.prepare_ternary(source, scales(rule, out.name, storage));
-  tensor.file->release(tensor.view);
+  out.scales = scales(rule, out.name, storage);
+  if (storage == Storage::dequantized) dequantized(tensor, out.name, out);
   return out;
+}
+
+void SafetensorsModel::release(const TensorRule& rule, std::int64_t layer) const {
+  const std::string module = module_name(rule, layer);
+  for (const std::string_view suffix : {".weight", ".packed_weights"}) {
+    if (const Tensor* tensor = checkpoint_.find(module + std::string(suffix))) tensor->file->release(tensor->view);
+  }
 }
 
 }  // namespace bitnet::loading
