@@ -35,7 +35,7 @@ struct EngineOptions {
 
 struct TensorInfo {
   std::string name;   ///< as in the checkpoint
-  std::string dtype;  ///< "U8", "BF16" …, or "ternary" for weights that were quantized when loaded
+  std::string dtype;  ///< "U8", "BF16", "I2_S" …
   std::vector<std::int64_t> shape;
   std::int64_t bytes = 0;  ///< on disk
 };
@@ -60,19 +60,20 @@ class EngineState;  // the composition root, engine/engine_state.h
 /// serialised inside (one forward pass at a time).
 class Engine {
  public:
-  /// Loads a Hugging Face folder: config.json, *.safetensors, and, where present, tokenizer.json, chat template and
-  /// generation_config.json. Every tensor is bound and checked before this returns. Throws Error.
-  /// Embedding and head are not copied: the *.safetensors stay mapped as long as the engine lives. They may be deleted,
+  /// Loads a Hugging Face folder (config.json, *.safetensors, and, where present, tokenizer.json, chat template and
+  /// generation_config.json), the folder of the given .safetensors file, or a GGUF file. Every tensor is bound and
+  /// checked before this returns. Throws Error.
+  /// Embedding and head are not copied: the files stay mapped as long as the engine lives. They may be deleted,
   /// or replaced by renaming another file to their name; one that is written over changes the model, and one that is
   /// shortened in place ends the process with SIGBUS, as with every memory map.
-  static Engine load(const std::filesystem::path& folder, const EngineOptions& options = {});
+  static Engine load(const std::filesystem::path& path, const EngineOptions& options = {});
 
   /// A model of the given shape with random ternary weights and no tokenizer, for measurements.
   static Engine synthetic(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options = {});
 
   [[nodiscard]] const ModelConfig& config() const;
   [[nodiscard]] ModelInfo info() const;
-  /// Throws Error(not_found) when the folder has no tokenizer.json.
+  /// Throws Error(not_found) when the checkpoint has no tokenizer.
   [[nodiscard]] const Tokenizer& tokenizer() const;
   [[nodiscard]] bool has_tokenizer() const;
   [[nodiscard]] const ChatTemplate& chat_template() const;

@@ -17,7 +17,12 @@ enum class FeedForwardKind {
   plain,  ///< down(act(up(x))), the original design
 };
 
-enum class RopeType { standard, linear, llama3 };
+enum class RopeType {
+  standard,
+  linear,
+  llama3,
+  factors,  ///< each pair's frequency divided by its own factor, as GGUF's rope_freqs.weight says
+};
 
 /// Rotary position embedding (Su et al. 2021); `llama3` as in Hugging Face's modeling_rope_utils.
 struct RopeScaling {
@@ -26,6 +31,7 @@ struct RopeScaling {
   double low_freq_factor = 1.0;
   double high_freq_factor = 4.0;
   std::int64_t original_max_position_embeddings = 0;
+  std::vector<float> factors;  ///< [head_dim / 2], of RopeType::factors
 };
 
 /// How the ternary weights are stored and which way their scale works (docs/formats/huggingface-packed.md).

@@ -13,5 +13,6 @@ int tokenize_command(const Arguments& arguments);
 int verify_command(const Arguments& arguments);
 int perplexity_command(const Arguments& arguments);
 int bench_command(const Arguments& arguments);
+int convert_command(const Arguments& arguments);
 
 }  // namespace bitnet::cli

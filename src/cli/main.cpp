@@ -30,8 +30,11 @@ constexpr std::array kCommands = {
     Command{"verify", verify_command, "Compare with stored reference numbers"},
     Command{"perplexity", perplexity_command, "How well the model predicts a text file"},
     Command{"bench", bench_command, "Measure speed and memory"},
+    Command{"convert", convert_command, "Write a model in another form"},
 };
-constexpr std::size_t kUsing = 2;  // the first of them use a model, the others look at it
+// The first of them use a model, the next look at it, the others make one.
+constexpr std::size_t kUsing = 2;
+constexpr std::size_t kMaking = 7;
 
 std::string help() {
   std::string text =
@@ -40,12 +43,13 @@ std::string help() {
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
     if (i == 0) text += "\nUse a model:\n";
     if (i == kUsing) text += "\nLook at a model:\n";
+    if (i == kMaking) text += "\nMake a model:\n";
     text += fmt::format("  {:<12}{}\n", kCommands[i].name, kCommands[i].summary);
   }
   return text +
          "\n  -h, --help    Print this text; 'bitnet COMMAND --help' explains a command\n"
          "  --version     Print the version\n\n"
-         "MODEL is a folder with config.json and *.safetensors; without it the small model that comes with the\n"
+         "MODEL is a folder with config.json and *.safetensors, or a .gguf file; without it the small model that comes with the\n"
          "program is used.\n\n"
          "Examples:\n"
          "  bitnet run \"Once upon a time\"\n"

@@ -5,7 +5,7 @@
 
 #include "base/cpu_features.h"
 #include "base/fail.h"
-#include "base/text_file.h"
+#include "base/json.h"
 #include "engine/engine_state.h"
 #include "kernels/dispatch.h"
 #include "loading/checkpoint_loader.h"
@@ -36,24 +36,44 @@ void add_transformer(EngineState& state, ModelConfig config, model::ModelWeights
   state.transformer.emplace(std::move(config), std::move(weights), state.backend, kv_type(options.kv_cache));
 }
 
-void load_text(const std::filesystem::path& folder, const ModelConfig& config, EngineState& state) {
-  const std::filesystem::path path = folder / "tokenizer.json";
-  if (!std::filesystem::exists(path)) return;
-  state.tokenizer = Tokenizer::from_file(path);
-  if (state.tokenizer->vocab_size() > config.vocab_size) {
-    fail(ErrorKind::corrupt, "{} has ids up to {}, but config.json has a vocab_size of {}; they belong to other models",
-         path.string(), state.tokenizer->vocab_size() - 1, config.vocab_size);
+/// Of a checkpoint that is no folder.
+ChatTemplate chat_template_of(const loading::StoredModel& stored, const std::string& path) {
+  const Json config = parse_json(stored.companion("tokenizer_config.json").value(), path);
+  const auto chat = config.find("chat_template");
+  if (chat == config.end()) return ChatTemplate::plain();
+  std::map<std::string, std::string> special;
+  for (const auto& [key, value] : config.items()) {
+    if (key.ends_with("_token") && value.is_string()) special[key] = value.get<std::string>();
   }
-  state.chat_template = ChatTemplate::from_folder(folder);
+  return ChatTemplate::from_source(chat->get<std::string>(), std::move(special), path + " (chat template)");
 }
 
-void load_settings(const std::filesystem::path& folder, const ModelConfig& config, EngineState& state) {
-  state.settings.eos_token_id = config.eos_token_id;
-  state.settings.bos_token_id = config.bos_token_id;
-  state.settings.pad_token_id = config.pad_token_id;
-  const std::filesystem::path path = folder / "generation_config.json";
-  if (!std::filesystem::exists(path)) return;
-  state.settings.apply_json(read_text_file(path, std::size_t{1} << 20), path.string(), false);
+void load_text(const loading::StoredModel& stored, EngineState& state) {
+  const ModelConfig& config = stored.config();
+  if (!stored.folder().empty()) {
+    const std::filesystem::path path = stored.folder() / "tokenizer.json";
+    if (!std::filesystem::exists(path)) return;
+    state.tokenizer = Tokenizer::from_file(path);
+    state.chat_template = ChatTemplate::from_folder(stored.folder());
+  } else {
+    const auto json = stored.companion("tokenizer.json");
+    if (!json) return;
+    state.tokenizer = Tokenizer::from_json(*json, state.path.string() + " (tokenizer)");
+    state.chat_template = chat_template_of(stored, state.path.string());
+  }
+  if (state.tokenizer->vocab_size() > config.vocab_size) {
+    fail(ErrorKind::corrupt, "{}: the tokenizer has ids up to {}, but the model has a vocab_size of {}; they belong to "
+         "other models", state.path.string(), state.tokenizer->vocab_size() - 1, config.vocab_size);
+  }
+}
+
+void load_settings(const loading::StoredModel& stored, EngineState& state) {
+  state.settings.eos_token_id = stored.config().eos_token_id;
+  state.settings.bos_token_id = stored.config().bos_token_id;
+  state.settings.pad_token_id = stored.config().pad_token_id;
+  if (const auto text = stored.companion("generation_config.json")) {
+    state.settings.apply_json(*text, state.path.string() + " (generation_config.json)", false);
+  }
 }
 
 std::int64_t norm_count(const ModelConfig& config) {
@@ -81,20 +101,18 @@ void count_linear(const model::LinearWeights& linear, ModelInfo& info) {
 
 }  // namespace
 
-Engine Engine::load(const std::filesystem::path& folder, const EngineOptions& options) {
+Engine Engine::load(const std::filesystem::path& path, const EngineOptions& options) {
   std::shared_ptr<EngineState> state = make_state(options);
-  loading::LoadedModel loaded = loading::load_checkpoint(folder, state->backend, {options.on_progress, options.log});
-  for (const formats::CheckpointTensor& tensor : loaded.checkpoint.tensors()) {
-    const auto dims = tensor.view.shape.dims();
-    state->tensors.push_back({tensor.name,
-                              std::string(name_of(tensor.view.dtype)),
-                              {dims.begin(), dims.end()},
-                              static_cast<std::int64_t>(tensor.view.size_bytes())});
+  loading::LoadedModel loaded = loading::load_checkpoint(path, state->backend, {options.on_progress, options.log});
+  const loading::StoredModel& stored = *loaded.stored;
+  for (const loading::StoredTensor& tensor : stored.tensors()) {
+    const auto dims = tensor.shape.dims();
+    state->tensors.push_back({tensor.name, tensor.type, {dims.begin(), dims.end()}, tensor.bytes});
   }
-  state->folder = std::filesystem::is_directory(folder) ? folder : folder.parent_path();
-  load_text(state->folder, loaded.config, *state);
-  load_settings(state->folder, loaded.config, *state);
-  add_transformer(*state, std::move(loaded.config), std::move(loaded.weights), options);
+  state->path = path;
+  load_text(stored, *state);
+  load_settings(stored, *state);
+  add_transformer(*state, stored.config(), std::move(loaded.weights), options);
   return Engine(std::move(state));
 }
 
@@ -138,7 +156,8 @@ ModelInfo Engine::info() const {
 
 const Tokenizer& Engine::tokenizer() const {
   if (!state_->tokenizer) {
-    fail(ErrorKind::not_found, "{} has no tokenizer.json; text needs one", state_->folder.string());
+    fail(ErrorKind::not_found, "{} has no tokenizer; text needs one (tokenizer.json, or tokenizer.ggml.* of a GGUF file)",
+         state_->path.string());
   }
   return *state_->tokenizer;
 }

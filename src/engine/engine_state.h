@@ -25,7 +25,7 @@ class EngineState {
   std::optional<ChatTemplate> chat_template;
   InferenceSettings settings;
   std::vector<TensorInfo> tensors;
-  std::filesystem::path folder;
+  std::filesystem::path path;  // of what was loaded
 
   /// Held while computing: one forward pass at a time.
   std::mutex computing;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -93,9 +94,21 @@ struct NamedTensor {
   TensorView view;
 };
 
+/// A tensor whose bytes come piece by piece.
+struct StreamedTensor {
+  std::string name;
+  DType dtype = DType::u8;
+  Shape shape;
+  /// Writes all bytes of the tensor.
+  std::function<void(const std::function<void(std::span<const std::byte>)>& write)> produce;
+};
+
 /// Writes a file that appears under its name only when it is complete. The same tensors give the same bytes in any
 /// order of `tensors`, and the bytes that the reference library writes: by element type, largest elements first, then
-/// by name. Throws Error(invalid_argument) for a name that is used twice, is "__metadata__" or not UTF-8; Error(io).
+/// by name. Throws Error(invalid_argument) for a name that is used twice, is "__metadata__" or not UTF-8, and for a
+/// `produce` that wrote another number of bytes; Error(io).
+void write_safetensors(const std::filesystem::path& path, std::span<const StreamedTensor> tensors,
+                       const SafetensorsMetadata& metadata = {});
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const SafetensorsMetadata& metadata = {});
 

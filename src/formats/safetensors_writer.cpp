@@ -31,8 +31,12 @@ std::size_t data_rank(DType dtype) {
   return static_cast<std::size_t>(std::find(std::begin(kOrder), std::end(kOrder), dtype) - std::begin(kOrder));
 }
 
+std::size_t size_in_bytes(const StreamedTensor& tensor) {
+  return static_cast<std::size_t>(tensor.shape.element_count()) * size_of(tensor.dtype);
+}
+
 /// The JSON header for data in this order, padded with spaces so that the data starts at a multiple of 8.
-std::string make_header(const std::vector<const NamedTensor*>& order, const SafetensorsMetadata& metadata) {
+std::string make_header(const std::vector<const StreamedTensor*>& order, const SafetensorsMetadata& metadata) {
   std::string text = "{";
   if (!metadata.empty()) {
     text += "\"__metadata__\":{";
@@ -42,15 +46,14 @@ std::string make_header(const std::vector<const NamedTensor*>& order, const Safe
   }
   std::set<std::string_view> names = {"__metadata__"};
   std::size_t begin = 0;
-  for (const NamedTensor* tensor : order) {
+  for (const StreamedTensor* tensor : order) {
     if (!names.insert(tensor->name).second) {
       fail(ErrorKind::invalid_argument, "two entries of a safetensors file would be called {}",
            quote_name(tensor->name));
     }
-    const TensorView& view = tensor->view;
-    const std::size_t end = begin + view.size_bytes();
+    const std::size_t end = begin + size_in_bytes(*tensor);
     text += fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}},)", escaped(tensor->name),
-                        name_of(view.dtype), fmt::join(view.shape.dims(), ","), begin, end);
+                        name_of(tensor->dtype), fmt::join(tensor->shape.dims(), ","), begin, end);
     begin = end;
   }
   if (text.back() == ',') text.pop_back();
@@ -61,13 +64,13 @@ std::string make_header(const std::vector<const NamedTensor*>& order, const Safe
 
 }  // namespace
 
-void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+void write_safetensors(const std::filesystem::path& path, std::span<const StreamedTensor> tensors,
                        const SafetensorsMetadata& metadata) {
-  std::vector<const NamedTensor*> order;
-  for (const NamedTensor& tensor : tensors) order.push_back(&tensor);
-  std::sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
-    const std::size_t rank_a = data_rank(a->view.dtype);
-    const std::size_t rank_b = data_rank(b->view.dtype);
+  std::vector<const StreamedTensor*> order;
+  for (const StreamedTensor& tensor : tensors) order.push_back(&tensor);
+  std::sort(order.begin(), order.end(), [](const StreamedTensor* a, const StreamedTensor* b) {
+    const std::size_t rank_a = data_rank(a->dtype);
+    const std::size_t rank_b = data_rank(b->dtype);
     return rank_a != rank_b ? rank_a < rank_b : a->name < b->name;
   });
   const std::string header = make_header(order, metadata);
@@ -77,8 +80,27 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
   AtomicFile file(path);
   file.write(length);
   file.write(std::as_bytes(std::span(header)));
-  for (const NamedTensor* tensor : order) file.write(tensor->view.bytes());
+  for (const StreamedTensor* tensor : order) {
+    std::size_t written = 0;
+    tensor->produce([&](std::span<const std::byte> piece) {
+      written += piece.size();
+      file.write(piece);
+    });
+    if (written != size_in_bytes(*tensor)) {
+      fail(ErrorKind::invalid_argument, "tensor {} of a safetensors file has {} bytes; {} were given",
+           quote_name(tensor->name), size_in_bytes(*tensor), written);
+    }
+  }
   file.commit();
+}
+
+void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+                       const SafetensorsMetadata& metadata) {
+  std::vector<StreamedTensor> streamed;
+  for (const auto& [name, view] : tensors) {
+    streamed.push_back({name, view.dtype, view.shape, [bytes = view.bytes()](const auto& write) { write(bytes); }});
+  }
+  write_safetensors(path, streamed, metadata);
 }
 
 }  // namespace bitnet::formats

@@ -24,7 +24,7 @@ void load_field(const StoredModel& stored, const TensorRule& rule, std::int64_t 
       weights.norm(rule.field, layer) = stored.norm(rule, layer);
       break;
     case TensorKind::dense:
-      weights.dense(rule.field) = backend.prepare_dense(stored.dense(rule, layer));
+      weights.dense(rule.field) = backend.prepare_dense(stored.dense(rule));
       break;
     case TensorKind::linear:
       load_linear(stored.linear(rule, layer), backend, weights.linear(rule.field, layer));

@@ -19,7 +19,9 @@ class GgufModel final : public StoredModel {
   std::optional<backend::TernaryShape> check(const model::TensorRule& rule, std::int64_t layer) override;
   void refuse_unknown(const LogSink& log) const override;
   [[nodiscard]] std::vector<float> norm(const model::TensorRule& rule, std::int64_t layer) const override;
-  [[nodiscard]] backend::DenseSource dense(const model::TensorRule& rule, std::int64_t layer) const override;
+  [[nodiscard]] backend::DenseSource dense(const model::TensorRule& rule) const override;
+  [[nodiscard]] std::optional<StoredLinear> float_linear(const model::TensorRule& rule,
+                                                         std::int64_t layer) const override;
   [[nodiscard]] StoredLinear linear(const model::TensorRule& rule, std::int64_t layer) const override;
   void release(const model::TensorRule& rule, std::int64_t layer) const override;
   [[nodiscard]] std::optional<std::string> companion(std::string_view file) const override;

@@ -32,6 +32,11 @@ void check_scales(const formats::CheckpointTensor& tensor, const std::vector<flo
   }
 }
 
+std::vector<float> row_of(const TensorView& view, std::int64_t row) {
+  const std::size_t bytes = static_cast<std::size_t>(view.shape[1]) * size_of(view.dtype);
+  return to_f32({view.data + static_cast<std::size_t>(row) * bytes, view.dtype, Shape{view.shape[1]}});
+}
+
 float rounded_to_bf16(float value) { return bf16_to_f32(f32_to_bf16(value)); }
 
 }  // namespace
@@ -192,8 +197,8 @@ backend::DenseSource SafetensorsModel::dense_named(const std::string& name, std:
   return {describe(tensor), tensor.view.dtype, tensor.view.data, rows, cols, tensor.file};
 }
 
-backend::DenseSource SafetensorsModel::dense(const TensorRule& rule, std::int64_t layer) const {
-  return dense_named(module_name(rule, layer) + ".weight", rule.rows, rule.cols);
+backend::DenseSource SafetensorsModel::dense(const TensorRule& rule) const {
+  return dense_named(module_name(rule, 0) + ".weight", rule.rows, rule.cols);
 }
 
 backend::WeightScales SafetensorsModel::scales(const TensorRule& rule, const std::string& module,
@@ -217,17 +222,27 @@ backend::WeightScales SafetensorsModel::scales(const TensorRule& rule, const std
   return out;
 }
 
-void SafetensorsModel::dequantized(const Tensor& tensor, const std::string& module, StoredLinear& out) const {
-  const std::int64_t cols = tensor.view.shape[1];
-  const auto row_of = [&view = tensor.view, cols](std::int64_t row) {
-    const std::size_t bytes = static_cast<std::size_t>(cols) * size_of(view.dtype);
-    return to_f32({view.dtype, Shape{cols}, view.data + static_cast<std::size_t>(row) * bytes});
-  };
+std::optional<MeasuredScales> SafetensorsModel::measure(const Tensor& tensor) const {
   std::vector<float> values;
-  const auto measured = measure_scales(tensor.view.shape[0], cols, [&](std::int64_t row) {
-    values = row_of(row);
+  return measure_scales(tensor.view.shape[0], tensor.view.shape[1], [&](std::int64_t row) {
+    values = row_of(tensor.view, row);
     return std::span<const float>(values);
   });
+}
+
+std::optional<StoredLinear> SafetensorsModel::float_linear(const TensorRule& rule, std::int64_t layer) const {
+  StoredLinear out;
+  out.name = module_name(rule, layer);
+  const Storage storage = storage_of(out.name);
+  const Tensor* tensor = checkpoint_.find(out.name + ".weight");
+  if (storage != Storage::master && (storage != Storage::dequantized || measure(*tensor))) return std::nullopt;
+  out.dense = dense_named(out.name + ".weight", rule.rows, rule.cols);
+  if (rule.bias) out.dense_bias = floats(out.name + ".bias");
+  return out;
+}
+
+void SafetensorsModel::dequantized(const Tensor& tensor, const std::string& module, StoredLinear& out) const {
+  const auto measured = measure(tensor);
   if (!measured) {
     fail(ErrorKind::unsupported,
          "{}: config.json has no quantization_config, and the weights are not ternary as they stand (each 0 or ± one "
@@ -251,9 +266,9 @@ void SafetensorsModel::dequantized(const Tensor& tensor, const std::string& modu
                     out.scales);
   }
   out.ternary->form = backend::TernaryForm::decoded;
-  out.ternary->decode = [row_of](std::int64_t row, std::int64_t rows, std::int8_t* weights) {
+  out.ternary->decode = [&view = tensor.view](std::int64_t row, std::int64_t rows, std::int8_t* weights) {
     for (std::int64_t r = row; r < row + rows; ++r) {
-      for (const float w : row_of(r)) *weights++ = static_cast<std::int8_t>((w > 0.0F) - (w < 0.0F));
+      for (const float w : row_of(view, r)) *weights++ = static_cast<std::int8_t>((w > 0.0F) - (w < 0.0F));
     }
   };
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "formats/safetensors.h"
+#include "loading/measured_scales.h"
 #include "loading/stored_model.h"
 
 namespace bitnet::loading {
@@ -21,7 +22,9 @@ class SafetensorsModel final : public StoredModel {
   std::optional<backend::TernaryShape> check(const model::TensorRule& rule, std::int64_t layer) override;
   void refuse_unknown(const LogSink& log) const override;
   [[nodiscard]] std::vector<float> norm(const model::TensorRule& rule, std::int64_t layer) const override;
-  [[nodiscard]] backend::DenseSource dense(const model::TensorRule& rule, std::int64_t layer) const override;
+  [[nodiscard]] backend::DenseSource dense(const model::TensorRule& rule) const override;
+  [[nodiscard]] std::optional<StoredLinear> float_linear(const model::TensorRule& rule,
+                                                         std::int64_t layer) const override;
   [[nodiscard]] StoredLinear linear(const model::TensorRule& rule, std::int64_t layer) const override;
   void release(const model::TensorRule& rule, std::int64_t layer) const override;
   [[nodiscard]] std::optional<std::string> companion(std::string_view file) const override;
@@ -43,6 +46,8 @@ class SafetensorsModel final : public StoredModel {
   [[nodiscard]] backend::DenseSource dense_named(const std::string& name, std::int64_t rows, std::int64_t cols) const;
   [[nodiscard]] backend::WeightScales scales(const model::TensorRule& rule, const std::string& module,
                                              Storage storage) const;
+  /// Of float weights; nothing when they are not ternary as they stand.
+  [[nodiscard]] std::optional<MeasuredScales> measure(const Tensor& tensor) const;
   /// Sets source and scales of float weights that are ternary as they stand.
   void dequantized(const Tensor& tensor, const std::string& module, StoredLinear& out) const;
 

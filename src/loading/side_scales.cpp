@@ -39,7 +39,10 @@ float weight_factor(backend::ScaleRule rule, float scale) {
 void use_side_scales(std::vector<float> exact, backend::ScaleRule rule, float (*rounded)(float),
                      std::string_view source, const MeasuredScales& measured, backend::WeightScales& out) {
   out.rule = rule;
-  if (exact.empty()) return;
+  if (exact.empty()) {
+    if (rule != backend::ScaleRule::divide) return;
+    fail(ErrorKind::corrupt, "{}: {} is divide, but {}* is missing for this tensor", source, kScaleRuleKey, kScalePrefix);
+  }
   const std::int64_t shared = columns_of_one(static_cast<std::int64_t>(exact.size()), measured);
   if (shared == 0) {
     fail(ErrorKind::corrupt, "{}: {}* holds {} scales for a matrix of {} × {}; expected one, one a row, or one a group",

@@ -50,10 +50,13 @@ class StoredModel {
 
   // After check(): the values.
   [[nodiscard]] virtual std::vector<float> norm(const model::TensorRule& rule, std::int64_t layer) const = 0;
-  /// Of a linear field: its float weights, if it has such.
-  [[nodiscard]] virtual backend::DenseSource dense(const model::TensorRule& rule, std::int64_t layer) const = 0;
+  [[nodiscard]] virtual backend::DenseSource dense(const model::TensorRule& rule) const = 0;
   [[nodiscard]] virtual StoredLinear linear(const model::TensorRule& rule, std::int64_t layer) const = 0;
 
+  /// A linear layer whose floats are still to be made ternary, as dense weights; nothing for one that is ternary as it
+  /// stands or is to stay dense.
+  [[nodiscard]] virtual std::optional<StoredLinear> float_linear(const model::TensorRule& rule,
+                                                                 std::int64_t layer) const = 0;
   /// Drops the pages that reading a field has mapped; they come back when touched again.
   virtual void release(const model::TensorRule& rule, std::int64_t layer) const = 0;
 

@@ -63,6 +63,18 @@ HiddenAct find_act(const JsonReader& in, std::string_view otherwise) {
        list_names(kActs));
 }
 
+void read_factors(const JsonReader& rope, ModelConfig& config) {
+  const Json* list = rope.find("factors");
+  const auto positive = [](const Json& value) { return value.is_number() && value.get<float>() > 0.0F; };
+  if (list == nullptr || !list->is_array() || static_cast<std::int64_t>(list->size()) != config.head_dim / 2 ||
+      !std::all_of(list->begin(), list->end(), positive)) {
+    fail(ErrorKind::corrupt, "{}: rope_scaling.factors must be head_dim / 2 = {} numbers above 0", rope.source(),
+         config.head_dim / 2);
+  }
+  config.rope_scaling.type = RopeType::factors;
+  config.rope_scaling.factors = list->get<std::vector<float>>();
+}
+
 void read_rope(const JsonReader& in, ModelConfig& config) {
   config.rope_theta = in.number_or("rope_theta", 10000.0, 1.0, 1e12);
   const bool nested = in.find("rope_parameters") != nullptr;  // newer files keep theta and scaling together
@@ -77,6 +89,10 @@ void read_rope(const JsonReader& in, ModelConfig& config) {
   const std::string type = rope.string_or("rope_type", rope.string_or("type", "default"));
   RopeScaling& out = config.rope_scaling;
   if (type == "default") return;
+  if (type == "factors") {
+    read_factors(rope, config);
+    return;
+  }
   if (type == "linear") {
     out.type = RopeType::linear;
   } else if (type == "llama3") {
@@ -89,7 +105,7 @@ void read_rope(const JsonReader& in, ModelConfig& config) {
       fail(ErrorKind::corrupt, "{}: rope_scaling.high_freq_factor must be larger than low_freq_factor", in.source());
     }
   } else {
-    fail(ErrorKind::unsupported, "{}: rope type \"{}\" is not supported; supported are default, linear, llama3",
+    fail(ErrorKind::unsupported, "{}: rope type \"{}\" is not supported; supported are default, linear, llama3, factors",
          in.source(), type);
   }
   if (rope.find("factor") == nullptr) fail(ErrorKind::corrupt, "{}: rope_scaling.factor is missing", in.source());

@@ -31,6 +31,9 @@ RopeTable::RopeTable(const ModelConfig& config) {
     float frequency = 1.0F / power;
     if (config.rope_scaling.type == RopeType::linear) frequency /= static_cast<float>(config.rope_scaling.factor);
     if (config.rope_scaling.type == RopeType::llama3) frequency = llama3_frequency(frequency, config.rope_scaling);
+    if (config.rope_scaling.type == RopeType::factors) {
+      frequency /= config.rope_scaling.factors[static_cast<std::size_t>(i / 2)];
+    }
     inv_freq_.push_back(frequency);
   }
 }

@@ -1,0 +1,59 @@
+#include "bitnet/convert.h"
+
+#include <algorithm>
+#include <array>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/cpu_features.h"
+#include "base/fail.h"
+#include "engine/conversion_names.h"
+#include "kernels/dispatch.h"
+
+namespace bitnet {
+namespace {
+
+using formats::GgufType;
+using loading::TernaryTarget;
+
+constexpr TernaryTarget kTargets[] = {TernaryTarget::packed, TernaryTarget::bf16,  TernaryTarget::i2_s,
+                                      TernaryTarget::tq1_0,  TernaryTarget::tq2_0, TernaryTarget::q2_0};
+constexpr std::pair<std::string_view, GgufType> kDenseTypes[] = {{"f32", GgufType::f32},   {"f16", GgufType::f16},
+                                                                 {"bf16", GgufType::bf16}, {"q8_0", GgufType::q8_0},
+                                                                 {"q6_k", GgufType::q6_k}, {"q4_0", GgufType::q4_0}};
+
+}  // namespace
+
+TernaryTarget ternary_target(const std::string& name, const std::filesystem::path& output) {
+  const bool gguf_file = output.extension() == ".gguf";
+  if (name.empty()) return gguf_file ? TernaryTarget::i2_s : TernaryTarget::packed;
+  std::string names;
+  for (const TernaryTarget target : kTargets) {
+    names += (names.empty() ? "" : ", ") + std::string(name_of(target));
+    if (name_of(target) != name) continue;
+    if (is_gguf_target(target) == gguf_file) return target;
+    fail(ErrorKind::invalid_argument, "weights as {} go into a {}, but the output is {}", name,
+         gguf_file ? "Hugging Face folder" : "file called *.gguf", output.string());
+  }
+  fail(ErrorKind::invalid_argument, "\"{}\" is no form of ternary weights; there are {}", name, names);
+}
+
+std::optional<GgufType> dense_type(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  std::string names;
+  for (const auto& [known, type] : kDenseTypes) {
+    if (known == name) return type;
+    names += (names.empty() ? "" : ", ") + std::string(known);
+  }
+  fail(ErrorKind::invalid_argument, "\"{}\" is no element type of an embedding or head; there are {}", name, names);
+}
+
+void convert(const std::filesystem::path& input, const std::filesystem::path& output, const ConvertOptions& options) {
+  const loading::Conversion conversion{ternary_target(options.weights, output), dense_type(options.embedding),
+                                       dense_type(options.head), options.on_progress};
+  ThreadPool pool(options.threads);
+  backend::CpuBackend backend(kernels::choose_table("", detect_cpu_features()), pool);
+  const auto stored = loading::open_model(input, options.log);
+  loading::convert(*stored, backend, output, conversion);
+}
+
+}  // namespace bitnet

@@ -1,0 +1,195 @@
+#include "loading/gguf_export_tokenizer.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "bitnet/tokenizer.h"
+#include "loading/pre_tokenizers.h"
+
+namespace bitnet::loading {
+namespace {
+
+using formats::GgufWriteEntry;
+using simdjson::dom::element;
+
+// tokenizer.ggml.token_type
+enum TokenType : std::int32_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
+
+struct Tokens {
+  std::vector<std::string> texts;
+  std::vector<std::int32_t> types;
+};
+
+bool is_byte_token(std::string_view token) {
+  return token.size() == 6 && token.starts_with("<0x") && token.ends_with(">");
+}
+
+/// The tokens by id: of the vocabulary, then what was added over them. Ids that no token has are unused.
+Tokens read_tokens(const element& root, std::int64_t vocab_size) {
+  Tokens out;
+  const auto count = static_cast<std::size_t>(vocab_size);
+  out.texts.resize(count);
+  out.types.assign(count, kUnused);
+  const auto set = [&](std::uint64_t id, std::string_view text, TokenType type) {
+    if (id >= count) return;  // Tokenizer refused such files; a model may have fewer rows than the file has tokens
+    out.texts[id] = text;
+    out.types[id] = type;
+  };
+  std::string_view unknown;
+  (void)root["model"]["unk_token"].get(unknown);
+  bool bytes = false;
+  (void)root["model"]["byte_fallback"].get(bytes);
+  for (const auto& [token, id] : root["model"]["vocab"].get_object().value()) {
+    set(id.get_uint64().value(), token,
+        token == unknown                  ? kUnknown
+        : bytes && is_byte_token(token) ? kByte
+                                          : kNormal);
+  }
+  simdjson::dom::array added;
+  if (root["added_tokens"].get(added) == simdjson::SUCCESS) {
+    for (const element token : added) {
+      const std::string_view content = token["content"].get_string().value();
+      if (content == unknown) continue;
+      set(token["id"].get_uint64().value(), content, token["special"].get_bool().value() ? kControl : kUserDefined);
+    }
+  }
+  for (std::size_t id = 0; id < count; ++id) {
+    if (out.types[id] == kUnused) out.texts[id] = fmt::format("[PAD{}]", id);
+  }
+  return out;
+}
+
+std::pair<std::string_view, std::string_view> merge_of(const element& merge) {
+  std::string_view text;
+  if (merge.get(text) == simdjson::SUCCESS) {
+    const std::size_t space = text.find(' ');
+    return {text.substr(0, space), text.substr(space + 1)};
+  }
+  return {merge.at(0).get_string().value(), merge.at(1).get_string().value()};
+}
+
+/// The name of the pre-tokenizer; empty when it is none that has a name.
+std::string_view pre_tokenizer_name(const element& root) {
+  std::string_view pattern;
+  bool digits = false;
+  const auto look = [&](const element& step) {
+    std::string_view type;
+    if (step["type"].get(type) != simdjson::SUCCESS) return;
+    if (type == "Split") (void)step["pattern"]["Regex"].get(pattern);
+    digits = digits || type == "Digits";
+  };
+  element pre;
+  if (root["pre_tokenizer"].get(pre) != simdjson::SUCCESS || !pre.is_object()) return {};
+  simdjson::dom::array steps;
+  if (pre["pretokenizers"].get(steps) == simdjson::SUCCESS) {
+    for (const element step : steps) look(step);
+  } else {
+    look(pre);
+  }
+  for (const PreTokenizer& known : kPreTokenizers) {
+    if (known.pattern == pattern && known.single_digits == digits) return known.name;
+  }
+  return {};
+}
+
+/// SentencePiece has a score for each token where tokenizer.json has an order of merges: the earlier, the better.
+std::vector<float> scores_of(const element& root, const Tokens& tokens) {
+  std::unordered_map<std::string, float> ranks;
+  float rank = 0;
+  for (const element merge : root["model"]["merges"].get_array().value()) {
+    const auto [left, right] = merge_of(merge);
+    ranks.emplace(std::string(left) + std::string(right), -rank++);
+  }
+  std::vector<float> scores;
+  for (const std::string& text : tokens.texts) {
+    const auto found = ranks.find(text);
+    scores.push_back(found == ranks.end() ? -rank : found->second);
+  }
+  return scores;
+}
+
+void add_model(const element& root, const ModelConfig& config, std::vector<GgufWriteEntry>& out) {
+  Tokens tokens = read_tokens(root, config.vocab_size);
+  bool sentence_piece = false;
+  (void)root["model"]["byte_fallback"].get(sentence_piece);
+  out.push_back({"tokenizer.ggml.model", std::string(sentence_piece ? "llama" : "gpt2")});
+  if (sentence_piece) {
+    out.push_back({"tokenizer.ggml.scores", scores_of(root, tokens)});
+  } else {
+    if (const std::string_view pre = pre_tokenizer_name(root); !pre.empty()) {
+      out.push_back({"tokenizer.ggml.pre", std::string(pre)});
+    }
+    std::vector<std::string> merges;
+    for (const element merge : root["model"]["merges"].get_array().value()) {
+      const auto [left, right] = merge_of(merge);
+      merges.push_back(std::string(left) + " " + std::string(right));
+    }
+    out.push_back({"tokenizer.ggml.merges", std::move(merges)});
+  }
+  out.push_back({"tokenizer.ggml.tokens", std::move(tokens.texts)});
+  out.push_back({"tokenizer.ggml.token_type", std::move(tokens.types)});
+}
+
+Json json_companion(const StoredModel& stored, std::string_view file) {
+  const auto text = stored.companion(file);
+  return text ? parse_json(*text, file) : Json::object();
+}
+
+void add_chat_template(const StoredModel& stored, const Json& tokenizer_config, std::vector<GgufWriteEntry>& out) {
+  std::string chat;
+  if (const auto file = stored.companion("chat_template.jinja")) {
+    chat = *file;
+  } else if (const auto field = tokenizer_config.find("chat_template"); field != tokenizer_config.end()) {
+    if (field->is_string()) chat = field->get<std::string>();
+    if (field->is_array()) {  // several, by name
+      for (const Json& one : *field) {
+        if (one.value("name", "") == "default") chat = one.value("template", "");
+      }
+    }
+  }
+  if (!chat.empty()) out.push_back({"tokenizer.chat_template", chat});
+}
+
+}  // namespace
+
+void add_tokenizer(const StoredModel& stored, std::vector<GgufWriteEntry>& out) {
+  const ModelConfig& config = stored.config();
+  const auto text = stored.companion("tokenizer.json");
+  if (!text) {
+    out.push_back({"tokenizer.ggml.model", std::string("none")});
+  } else {
+    const Tokenizer tokenizer = Tokenizer::from_json(*text, "tokenizer.json");  // checks every field that is read here
+    simdjson::dom::parser parser;
+    add_model(parser.parse(*text).value(), config, out);
+    const std::vector<std::int32_t> added = tokenizer.encode("", true);
+    const auto adds = [&](std::optional<std::int32_t> id) {
+      return id && std::find(added.begin(), added.end(), *id) != added.end();
+    };
+    out.push_back({"tokenizer.ggml.add_bos_token", adds(config.bos_token_id)});
+    const bool eos = !config.eos_token_id.empty() && adds(config.eos_token_id.front());
+    out.push_back({"tokenizer.ggml.add_eos_token", eos});
+  }
+  const auto add_id = [&](std::string_view key, std::optional<std::int32_t> id) {
+    if (id) out.push_back({"tokenizer.ggml." + std::string(key), static_cast<std::uint32_t>(*id)});
+  };
+  // What a generation ends with stands in generation_config.json, where there is one.
+  std::vector<std::int32_t> ends = config.eos_token_id;
+  const Json generation = json_companion(stored, "generation_config.json");
+  if (const auto eos = generation.find("eos_token_id"); eos != generation.end()) {
+    if (eos->is_number_integer()) ends = {eos->get<std::int32_t>()};
+    if (eos->is_array()) ends = eos->get<std::vector<std::int32_t>>();
+  }
+  add_id("bos_token_id", config.bos_token_id);
+  if (!ends.empty()) add_id("eos_token_id", ends[0]);
+  if (ends.size() > 1) add_id("eot_token_id", ends[1]);
+  add_id("padding_token_id", config.pad_token_id);
+  add_chat_template(stored, json_companion(stored, "tokenizer_config.json"), out);
+  if (!generation.empty()) out.push_back({"bitnet_core.generation_config", generation.dump()});
+  if (text) out.push_back({"tokenizer.huggingface.json", *text});
+}
+
+}  // namespace bitnet::loading
