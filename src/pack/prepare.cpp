@@ -46,6 +46,24 @@ std::uint64_t prepare_hf_block(const std::uint8_t* packed, std::uint8_t* block, 
   return invalid;
 }
 
+/// 256 weights → one block. False when some weight is not -1, 0 or +1. A slice at a time, over local arrays, so that
+/// compilers make vectors of it.
+bool prepare_int8_block(const std::int8_t* weights, std::uint8_t* block) {
+  std::uint8_t codes[kBlockBytes] = {};
+  std::uint8_t largest = 0;
+  for (int s = 3; s >= 0; --s) {
+    std::uint8_t slice[kSliceWeights];
+    std::memcpy(slice, weights + s * kSliceWeights, sizeof slice);
+    for (int j = 0; j < kSliceWeights; ++j) {
+      const auto code = static_cast<std::uint8_t>(slice[j] + 1);
+      largest = std::max(largest, code);
+      codes[j] = static_cast<std::uint8_t>(codes[j] * 4 + code);
+    }
+  }
+  std::memcpy(block, codes, sizeof codes);
+  return largest <= 2;
+}
+
 /// `packed` is the packed row `packed_row`.
 std::optional<Position> find_invalid(const std::uint8_t* packed, std::int64_t packed_rows, std::int64_t in,
                                      std::int64_t packed_row) {
@@ -63,15 +81,19 @@ std::optional<Position> find_invalid(const std::uint8_t* packed, std::int64_t pa
 std::optional<Position> prepare_int8(const std::int8_t* weights, std::int64_t rows, std::int64_t in,
                                      std::int64_t stride, std::uint8_t* prepared) {
   for (std::int64_t r = 0; r < rows; ++r) {
-    std::uint8_t* row = prepared + r * row_bytes(in);
-    std::fill_n(row, row_bytes(in), std::uint8_t{0x55});  // zeros: code 1 everywhere
-    for (std::int64_t c = 0; c < in; ++c) {
-      const std::int8_t weight = weights[r * stride + c];
-      if (weight < -1 || weight > 1) return Position{r, c};
-      const std::int64_t slice = c / kSliceWeights;
-      std::uint8_t& byte = row[slice / 4 * kBlockBytes + c % kSliceWeights];
-      byte = static_cast<std::uint8_t>(byte + (weight << (slice % 4 * 2)));
+    const std::int8_t* row = weights + r * stride;
+    bool valid = true;
+    std::int64_t c = 0;
+    for (; c + kBlockWeights <= in; c += kBlockWeights, prepared += kBlockBytes) {
+      valid &= prepare_int8_block(row + c, prepared);
     }
+    if (c < in) {
+      std::int8_t padded[kBlockWeights] = {};
+      std::memcpy(padded, row + c, static_cast<std::size_t>(in - c));
+      valid &= prepare_int8_block(padded, prepared);
+      prepared += kBlockBytes;
+    }
+    if (!valid) return Position{r, std::find_if(row, row + in, [](auto w) { return w < -1 || w > 1; }) - row};
   }
   return std::nullopt;
 }
