@@ -9,12 +9,13 @@
 #include "base/json.h"
 #include "bitnet/tokenizer.h"
 #include "loading/pre_tokenizers.h"
+#include "text/json_field.h"
 
 namespace bitnet::loading {
 namespace {
 
 using formats::GgufWriteEntry;
-using simdjson::dom::element;
+using text::Field;
 
 // tokenizer.ggml.token_type
 enum TokenType : std::int32_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
@@ -29,32 +30,33 @@ bool is_byte_token(std::string_view token) {
 }
 
 /// The tokens by id: of the vocabulary, then what was added over them. Ids that no token has are unused.
-Tokens read_tokens(const element& root, std::int64_t vocab_size) {
+Tokens read_tokens(const Field& root, std::int64_t vocab_size) {
   Tokens out;
   const auto count = static_cast<std::size_t>(vocab_size);
   out.texts.resize(count);
   out.types.assign(count, kUnused);
   const auto set = [&](std::uint64_t id, std::string_view text, TokenType type) {
-    if (id >= count) return;  // Tokenizer refused such files; a model may have fewer rows than the file has tokens
+    if (id >= count) {
+      fail(ErrorKind::corrupt, "{}: token id {} is not below the model's vocab_size of {}", root.path(), id, vocab_size);
+    }
     out.texts[id] = text;
     out.types[id] = type;
   };
-  std::string_view unknown;
-  (void)root["model"]["unk_token"].get(unknown);
-  bool bytes = false;
-  (void)root["model"]["byte_fallback"].get(bytes);
-  for (const auto& [token, id] : root["model"]["vocab"].get_object().value()) {
-    set(id.get_uint64().value(), token,
-        token == unknown                  ? kUnknown
-        : bytes && is_byte_token(token) ? kByte
-                                          : kNormal);
+  const Field model = root["model"];
+  const Field unknown_field = model["unk_token"];
+  const std::string_view unknown = unknown_field.absent() ? std::string_view() : unknown_field.string();
+  const bool bytes = model["byte_fallback"].boolean_or(false);
+  const Field vocabulary = model["vocab"];
+  const simdjson::dom::object by_token = vocabulary.object();
+  for (const auto& [token, value] : by_token) {
+    const TokenType type = token == unknown ? kUnknown : bytes && is_byte_token(token) ? kByte : kNormal;
+    set(Field(value, vocabulary.path()).number(), token, type);
   }
-  simdjson::dom::array added;
-  if (root["added_tokens"].get(added) == simdjson::SUCCESS) {
-    for (const element token : added) {
-      const std::string_view content = token["content"].get_string().value();
+  if (const Field added = root["added_tokens"]; !added.absent()) {
+    for (const Field& token : added.elements()) {
+      const std::string_view content = token["content"].string();
       if (content == unknown) continue;
-      set(token["id"].get_uint64().value(), content, token["special"].get_bool().value() ? kControl : kUserDefined);
+      set(token["id"].number(), content, token["special"].boolean_or(false) ? kControl : kUserDefined);
     }
   }
   for (std::size_t id = 0; id < count; ++id) {
@@ -63,32 +65,37 @@ Tokens read_tokens(const element& root, std::int64_t vocab_size) {
   return out;
 }
 
-std::pair<std::string_view, std::string_view> merge_of(const element& merge) {
-  std::string_view text;
-  if (merge.get(text) == simdjson::SUCCESS) {
-    const std::size_t space = text.find(' ');
-    return {text.substr(0, space), text.substr(space + 1)};
+/// Calls with the two halves of each merge, in their order.
+template <typename Step>
+void for_each_merge(const Field& root, const Step& step) {
+  const Field merges = root["model"]["merges"];
+  const simdjson::dom::array list = merges.array();
+  for (const simdjson::dom::element merge : list) {
+    std::string_view text;
+    if (merge.get(text) == simdjson::SUCCESS) {
+      const std::size_t space = std::min(text.find(' '), text.size() - 1);
+      step(text.substr(0, space), text.substr(space + 1));
+      continue;
+    }
+    const std::vector<Field> pair = Field(merge, merges.path()).elements();
+    if (pair.size() != 2) fail(ErrorKind::corrupt, "{}: expected pairs of tokens", merges.path());
+    step(pair[0].string(), pair[1].string());
   }
-  return {merge.at(0).get_string().value(), merge.at(1).get_string().value()};
 }
 
 /// The name of the pre-tokenizer; empty when it is none that has a name.
-std::string_view pre_tokenizer_name(const element& root) {
+std::string_view pre_tokenizer_name(const Field& root) {
+  const Field pre = root["pre_tokenizer"];
+  if (pre.absent()) return {};
+  const Field list = pre["pretokenizers"];
   std::string_view pattern;
   bool digits = false;
-  const auto look = [&](const element& step) {
-    std::string_view type;
-    if (step["type"].get(type) != simdjson::SUCCESS) return;
-    if (type == "Split") (void)step["pattern"]["Regex"].get(pattern);
-    digits = digits || type == "Digits";
-  };
-  element pre;
-  if (root["pre_tokenizer"].get(pre) != simdjson::SUCCESS || !pre.is_object()) return {};
-  simdjson::dom::array steps;
-  if (pre["pretokenizers"].get(steps) == simdjson::SUCCESS) {
-    for (const element step : steps) look(step);
-  } else {
-    look(pre);
+  for (const Field& step : list.absent() ? std::vector<Field>{pre} : list.elements()) {
+    if (step["type"].string() == "Digits") digits = true;
+    if (step["type"].string() != "Split") continue;
+    const Field regex = step["pattern"]["Regex"];
+    if (regex.absent()) return {};
+    pattern = regex.string();
   }
   for (const PreTokenizer& known : kPreTokenizers) {
     if (known.pattern == pattern && known.single_digits == digits) return known.name;
@@ -97,13 +104,12 @@ std::string_view pre_tokenizer_name(const element& root) {
 }
 
 /// SentencePiece has a score for each token where tokenizer.json has an order of merges: the earlier, the better.
-std::vector<float> scores_of(const element& root, const Tokens& tokens) {
+std::vector<float> scores_of(const Field& root, const Tokens& tokens) {
   std::unordered_map<std::string, float> ranks;
   float rank = 0;
-  for (const element merge : root["model"]["merges"].get_array().value()) {
-    const auto [left, right] = merge_of(merge);
+  for_each_merge(root, [&](std::string_view left, std::string_view right) {
     ranks.emplace(std::string(left) + std::string(right), -rank++);
-  }
+  });
   std::vector<float> scores;
   for (const std::string& text : tokens.texts) {
     const auto found = ranks.find(text);
@@ -112,10 +118,9 @@ std::vector<float> scores_of(const element& root, const Tokens& tokens) {
   return scores;
 }
 
-void add_model(const element& root, const ModelConfig& config, std::vector<GgufWriteEntry>& out) {
+void add_model(const Field& root, const ModelConfig& config, std::vector<GgufWriteEntry>& out) {
   Tokens tokens = read_tokens(root, config.vocab_size);
-  bool sentence_piece = false;
-  (void)root["model"]["byte_fallback"].get(sentence_piece);
+  const bool sentence_piece = root["model"]["byte_fallback"].boolean_or(false);
   out.push_back({"tokenizer.ggml.model", std::string(sentence_piece ? "llama" : "gpt2")});
   if (sentence_piece) {
     out.push_back({"tokenizer.ggml.scores", scores_of(root, tokens)});
@@ -124,10 +129,9 @@ void add_model(const element& root, const ModelConfig& config, std::vector<GgufW
       out.push_back({"tokenizer.ggml.pre", std::string(pre)});
     }
     std::vector<std::string> merges;
-    for (const element merge : root["model"]["merges"].get_array().value()) {
-      const auto [left, right] = merge_of(merge);
+    for_each_merge(root, [&](std::string_view left, std::string_view right) {
       merges.push_back(std::string(left) + " " + std::string(right));
-    }
+    });
     out.push_back({"tokenizer.ggml.merges", std::move(merges)});
   }
   out.push_back({"tokenizer.ggml.tokens", std::move(tokens.texts)});
@@ -164,7 +168,9 @@ void add_tokenizer(const StoredModel& stored, std::vector<GgufWriteEntry>& out) 
   } else {
     const Tokenizer tokenizer = Tokenizer::from_json(*text, "tokenizer.json");  // checks every field that is read here
     simdjson::dom::parser parser;
-    add_model(parser.parse(*text).value(), config, out);
+    simdjson::dom::element root;
+    if (parser.parse(*text).get(root) != simdjson::SUCCESS) fail(ErrorKind::corrupt, "tokenizer.json: not valid JSON");
+    add_model(Field(root, "tokenizer.json: "), config, out);
     const std::vector<std::int32_t> added = tokenizer.encode("", true);
     const auto adds = [&](std::optional<std::int32_t> id) {
       return id && std::find(added.begin(), added.end(), *id) != added.end();

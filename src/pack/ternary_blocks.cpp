@@ -129,6 +129,16 @@ std::optional<BadBlock> unpack_ternary_blocks(TernaryBlocks form, const std::uin
   return std::nullopt;
 }
 
+void read_block_scales(TernaryBlocks form, const std::uint8_t* row, std::int64_t blocks, float* scales) {
+  const std::int64_t bytes = shape_of(form).bytes;
+  row += kCodecs[static_cast<std::size_t>(form)].scale_at;
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    std::uint16_t bits = 0;
+    std::memcpy(&bits, row + b * bytes, sizeof bits);
+    scales[b] = f16_to_f32(bits);
+  }
+}
+
 void pack_ternary_blocks(TernaryBlocks form, const std::int8_t* weights, const float* scales, std::int64_t blocks,
                          std::uint8_t* row) {
   const TernaryBlockShape shape = shape_of(form);

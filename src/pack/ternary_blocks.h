@@ -42,6 +42,9 @@ struct BadBlock {
 [[nodiscard]] std::optional<BadBlock> unpack_ternary_blocks(TernaryBlocks form, const std::uint8_t* row,
                                                             std::int64_t blocks, std::int8_t* weights, float* scales);
 
+/// The scales of `blocks` blocks alone, whatever they are.
+void read_block_scales(TernaryBlocks form, const std::uint8_t* row, std::int64_t blocks, float* scales);
+
 /// The way back; scales are rounded to half precision.
 void pack_ternary_blocks(TernaryBlocks form, const std::int8_t* weights, const float* scales, std::int64_t blocks,
                          std::uint8_t* row);
