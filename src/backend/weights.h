@@ -70,16 +70,21 @@ class TernaryWeights {
   virtual void read_row(std::int64_t row, std::int8_t* weights) const = 0;
 };
 
+/// How full-precision weights lie in memory: elements of a dtype, or GGUF blocks of docs/formats/quant-blocks.md, which
+/// stand for float32 values and give the results of those.
+enum class DenseForm { elements, q8_0, q4_0, q6_k };
+
 /// Full-precision weights [rows, cols]: embedding, head, linears that are not converted. Bytes need no alignment.
 struct DenseSource {
   std::string name;
-  DType dtype = DType::bf16;  ///< f32, f16 or bf16
+  DType dtype = DType::bf16;  ///< of elements: f32, f16 or bf16
   const std::byte* data = nullptr;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   /// While this lives, `data` stays as it is: a backend need not copy it. Without one, the bytes must stay valid during
   /// prepare_dense only.
   std::shared_ptr<const void> owner = nullptr;
+  DenseForm form = DenseForm::elements;  ///< others: rows of whole blocks
 };
 
 class DenseWeights {

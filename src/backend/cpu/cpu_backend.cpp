@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 
 #include "backend/cpu/cpu_weights.h"
 
 namespace bitnet::backend {
 namespace {
+
+constexpr std::int64_t kDecodedRows = 16;  // at once: they stay in the cache
 
 kernels::Activation kernel_activation(Activation act) {
   switch (act) {
@@ -33,8 +36,12 @@ std::string CpuBackend::describe() const {
 void CpuBackend::embed(const DenseWeights& table, std::span<const std::int32_t> ids, MatrixView<float> out) {
   const auto& dense = static_cast<const CpuDense&>(table);
   for_each_row(out.rows, [&](std::int64_t t) {
-    table_.to_float[static_cast<int>(dense.type)](dense.row(ids[static_cast<std::size_t>(t)]), dense.cols(),
-                                                  out.row(t));
+    const std::int64_t row = ids[static_cast<std::size_t>(t)];
+    if (dense.blocks) {
+      dense.decode_row(row, out.row(t));
+    } else {
+      table_.to_float[static_cast<int>(dense.type)](dense.row(row), dense.cols(), out.row(t));
+    }
   });
 }
 
@@ -43,14 +50,35 @@ void CpuBackend::rms_norm(MatrixView<const float> x, std::span<const float> weig
   for_each_row(x.rows, [&](std::int64_t t) { table_.rms_norm(x.row(t), w, eps, x.cols, out.row(t)); });
 }
 
+const void* CpuBackend::read_rows(const CpuDense& weights, int part, PartRange rows) {
+  if (!weights.blocks) return weights.row(rows.begin);
+  std::vector<float>& decoded = decoded_[static_cast<std::size_t>(part)];
+  decoded.resize(static_cast<std::size_t>((rows.end - rows.begin) * weights.cols()));
+  for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+    weights.decode_row(r, decoded.data() + (r - rows.begin) * weights.cols());
+  }
+  return decoded.data();
+}
+
+void CpuBackend::dense_gemm(const CpuDense& weights, int part, PartRange rows, MatrixView<const float> x, float* y,
+                            std::int64_t y_stride) {
+  const auto gemm = table_.dense_gemm[static_cast<int>(weights.type)];
+  const std::int64_t step = weights.blocks ? kDecodedRows : rows.end - rows.begin;
+  for (std::int64_t begin = rows.begin; begin < rows.end; begin += step) {
+    const PartRange now{begin, std::min(begin + step, rows.end)};
+    gemm(read_rows(weights, part, now), weights.cols(), 0, now.end - now.begin, x.data, x.stride, x.rows,
+         y + (begin - rows.begin), y_stride);
+  }
+}
+
 void CpuBackend::linear(MatrixView<const float> x, const DenseWeights& weights, std::span<const float> bias,
                         MatrixView<float> out) {
   const auto& dense = static_cast<const CpuDense&>(weights);
   assert(dense.cols() == x.cols && dense.rows() == out.cols);
   if (x.rows == 0) return;
-  pool_.share(dense.rows(), 16, [&](int, PartRange rows) {
-    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.get(), dense.cols(), rows.begin, rows.end, x.data,
-                                                    x.stride, x.rows, out.data + rows.begin, out.stride);
+  make_scratch();
+  pool_.share(dense.rows(), kDecodedRows, [&](int part, PartRange rows) {
+    dense_gemm(dense, part, rows, x, out.data + rows.begin, out.stride);
     if (bias.empty()) return;
     for (std::int64_t t = 0; t < x.rows; ++t) {
       for (std::int64_t r = rows.begin; r < rows.end; ++r) out.row(t)[r] += bias[static_cast<std::size_t>(r)];

@@ -13,6 +13,8 @@
 
 namespace bitnet::backend {
 
+class CpuDense;
+
 /// Threads + partition + kernel table. Work is cut so that each output element is computed whole by one thread: the
 /// number of threads changes nothing but the time. Table and pool must outlive the backend.
 class CpuBackend final : public Backend {
@@ -90,6 +92,13 @@ class CpuBackend final : public Backend {
   /// Zeroed memory for the codes of one matrix, of what was reserved if enough is left.
   std::shared_ptr<std::uint8_t> code_memory(const TernaryShape& shape);
 
+  /// Rows as the kernels read them, one after another: where they lie, or decoded into scratch of `part`.
+  const void* read_rows(const CpuDense& weights, int part, PartRange rows);
+  /// y[t, r - rows.begin] = x[t] · row r. Inside of a task; make_scratch() before it.
+  void dense_gemm(const CpuDense& weights, int part, PartRange rows, MatrixView<const float> x, float* y,
+                  std::int64_t y_stride);
+  void make_scratch() { decoded_.resize(static_cast<std::size_t>(pool_.size())); }
+
   /// Fills nibble_batch_; false when a row of x or what is wanted of it needs the whole of `rows` rows.
   bool quantize_for_top(MatrixView<const float> x, std::span<const TopRows> wanted, std::int64_t rows);
 
@@ -104,6 +113,7 @@ class CpuBackend final : public Backend {
   NibbleBatch nibble_batch_;
   std::vector<std::vector<std::int32_t>> sums_;  // scratch of each thread
   std::vector<std::vector<float>> scores_;       // scratch of each thread
+  std::vector<std::vector<float>> decoded_;      // scratch of each thread
 };
 
 template <typename Fn>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "base/aligned_buffer.h"
 #include "kernels/kernel_table.h"
 #include "pack/nibble_rows.h"
+#include "pack/quant_blocks.h"
 #include "pack/ternary_layout.h"
 
 namespace bitnet::backend {
@@ -62,13 +64,13 @@ struct CpuNibbleCopy {
   std::int64_t blocks;
 };
 
-/// Rows of f32, f16 or bf16 as they came, where they came from if that lives as long.
+/// Rows of f32, f16, bf16 or blocks as they came, where they came from if that lives as long.
 class CpuDense final : public DenseWeights {
  public:
-  /// data: [rows, cols], aligned for the type.
-  CpuDense(std::shared_ptr<const std::byte> data, kernels::DenseType type, std::int64_t rows, std::int64_t cols,
-           std::size_t row_bytes)
-      : data(std::move(data)), type(type), rows_(rows), cols_(cols), row_bytes_(row_bytes) {}
+  /// data: [rows, cols], aligned for the type, or rows of blocks; then `type` is what they are decoded to.
+  CpuDense(std::shared_ptr<const std::byte> data, kernels::DenseType type, std::optional<pack::QuantBlocks> blocks,
+           std::int64_t rows, std::int64_t cols, std::size_t row_bytes)
+      : data(std::move(data)), type(type), blocks(blocks), rows_(rows), cols_(cols), row_bytes_(row_bytes) {}
   [[nodiscard]] std::int64_t rows() const override { return rows_; }
   [[nodiscard]] std::int64_t cols() const override { return cols_; }
   [[nodiscard]] std::int64_t bytes() const override { return own_bytes() + (copy ? copy->bytes() : 0); }
@@ -76,9 +78,14 @@ class CpuDense final : public DenseWeights {
   [[nodiscard]] const std::byte* row(std::int64_t r) const {
     return data.get() + static_cast<std::size_t>(r) * row_bytes_;
   }
+  /// Row `r` of blocks as cols() floats.
+  void decode_row(std::int64_t r, float* out) const {
+    pack::dequantize_row(*blocks, reinterpret_cast<const std::uint8_t*>(row(r)), cols_, out);
+  }
 
   std::shared_ptr<const std::byte> data;
   kernels::DenseType type;
+  std::optional<pack::QuantBlocks> blocks;
   std::unique_ptr<CpuNibbleCopy> copy;  // made by prepare_top()
 
  private:

@@ -124,9 +124,11 @@ void CpuBackend::prepare_top(DenseWeights& weights) {
   if (dense.cols() > pack::kNibbleLongestRow) return;
   auto copy = std::make_unique<CpuNibbleCopy>(dense.rows(), dense.cols());
   const auto nibble_row = table_.nibble_row[static_cast<int>(dense.type)];
-  pool_.share(dense.rows(), kRowsTogether, [&](int, PartRange rows) {
+  make_scratch();
+  pool_.share(dense.rows(), kRowsTogether, [&](int part, PartRange rows) {
     for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-      const pack::NibbleSums sums = nibble_row(dense.row(r), dense.cols(), copy->codes_of(r), copy->scales_of(r));
+      const void* row = read_rows(dense, part, {r, r + 1});
+      const pack::NibbleSums sums = nibble_row(row, dense.cols(), copy->codes_of(r), copy->scales_of(r));
       const pack::NibbleBound bound = pack::nibble_bound(sums, dense.cols());
       copy->errors[static_cast<std::size_t>(r)] = bound.error;
       copy->norms[static_cast<std::size_t>(r)] = bound.norm;
@@ -183,15 +185,16 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
                 best[static_cast<std::size_t>(t) * parts_count + static_cast<std::size_t>(part)]);
     }
   });
-  const auto exact = [&](std::int64_t t, std::int64_t begin, std::int64_t end, float* y) {
-    table_.dense_gemm[static_cast<int>(dense.type)](dense.data.get(), dense.cols(), begin, end, x.row(t), x.stride, 1,
-                                                    y, end - begin);
+  make_scratch();
+  const auto exact = [&](int part, std::int64_t t, PartRange rows, float* y) {
+    dense_gemm(dense, part, rows, {x.row(t), 1, x.cols}, y, rows.end - rows.begin);
   };
   std::vector<float> least;
   for (std::int64_t t = 0; t < x.rows; ++t) {
     const std::span parts(best.data() + static_cast<std::size_t>(t) * parts_count, parts_count);
-    least.push_back(smallest_of_best(parts, wanted[static_cast<std::size_t>(t)].keep,
-                                     [&](std::int64_t row, float* y) { exact(t, row, row + 1, y); }));
+    least.push_back(smallest_of_best(parts, wanted[static_cast<std::size_t>(t)].keep, [&](std::int64_t row, float* y) {
+      exact(0, t, {row, row + 1}, y);
+    }));
   }
   std::vector<std::int64_t> computed(parts_count);
   SharedRange rows_left(dense.rows(), pool_.size(), kRowsTogether);
@@ -201,7 +204,9 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
         const auto i = static_cast<std::size_t>(t);
         computed[static_cast<std::size_t>(part)] +=
             compute_candidates({copy, batch.norms[i], batch.errors[i], least[i]}, rows, out.row(t),
-                               [&](std::int64_t row, std::int64_t end, float* y) { exact(t, row, end, y); });
+                               [&](std::int64_t row, std::int64_t end, float* y) {
+                                 exact(part, t, {row, end}, y);
+                               });
       }
     });
     if (x.rows == 1) pool_.read_soon(part, next.first_reads(part, parts));

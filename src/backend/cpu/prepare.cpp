@@ -27,6 +27,20 @@ kernels::DenseType dense_type(DType dtype, const std::string& name) {
   }
 }
 
+std::optional<pack::QuantBlocks> blocks_of(DenseForm form) {
+  switch (form) {
+    case DenseForm::elements:
+      return std::nullopt;
+    case DenseForm::q8_0:
+      return pack::QuantBlocks::q8_0;
+    case DenseForm::q4_0:
+      return pack::QuantBlocks::q4_0;
+    case DenseForm::q6_k:
+      return pack::QuantBlocks::q6_k;
+  }
+  return std::nullopt;
+}
+
 constexpr std::int64_t kReadBytes = 128 << 10;
 
 /// A multiple of a block: what follows in the same memory is aligned as well.
@@ -233,9 +247,16 @@ std::unique_ptr<TernaryWeights> CpuBackend::prepare_ternary(const TernarySource&
 }
 
 std::unique_ptr<DenseWeights> CpuBackend::prepare_dense(const DenseSource& source) {
-  const kernels::DenseType type = dense_type(source.dtype, source.name);
-  const auto row_bytes = static_cast<std::size_t>(source.cols) * size_of(source.dtype);
-  const bool aligned = reinterpret_cast<std::uintptr_t>(source.data) % size_of(source.dtype) == 0;
+  const std::optional<pack::QuantBlocks> blocks = blocks_of(source.form);
+  const kernels::DenseType type = blocks ? kernels::DenseType::f32 : dense_type(source.dtype, source.name);
+  const pack::QuantBlockShape element =
+      blocks ? pack::shape_of(*blocks) : pack::QuantBlockShape{1, static_cast<std::int64_t>(size_of(source.dtype))};
+  if (source.cols % element.weights != 0) {
+    fail(ErrorKind::corrupt, "{} has {} columns; expected a multiple of its block of {}", source.name, source.cols,
+         element.weights);
+  }
+  const auto row_bytes = static_cast<std::size_t>(source.cols / element.weights * element.bytes);
+  const bool aligned = blocks || reinterpret_cast<std::uintptr_t>(source.data) % size_of(source.dtype) == 0;
   std::shared_ptr<const std::byte> data(source.owner, source.data);
   if (!source.owner || !aligned) {
     auto own = std::make_shared<AlignedBuffer>(static_cast<std::size_t>(source.rows) * row_bytes);
@@ -247,7 +268,7 @@ std::unique_ptr<DenseWeights> CpuBackend::prepare_dense(const DenseSource& sourc
     });
     data = {own, own->data()};
   }
-  return std::make_unique<CpuDense>(std::move(data), type, source.rows, source.cols, row_bytes);
+  return std::make_unique<CpuDense>(std::move(data), type, blocks, source.rows, source.cols, row_bytes);
 }
 
 }  // namespace bitnet::backend
