@@ -3,7 +3,9 @@
 
 #include <filesystem>
 #include <functional>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace bitnet {
 
@@ -28,5 +30,30 @@ struct ConvertOptions {
 /// complete; at most one tensor is held in memory. Throws Error(unsupported) where the form cannot hold the model.
 void convert(const std::filesystem::path& input, const std::filesystem::path& output,
              const ConvertOptions& options = {});
+
+struct QuantizeOptions {
+  ConvertOptions output;
+  /// What one weight scale belongs to: "tensor", "row", "group-64" or "group-128" (inputs).
+  std::string granularity = "tensor";
+};
+
+/// What became of one linear layer.
+struct QuantizedLayer {
+  std::string name;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  double error = 0;  ///< |W - Ŵ| / |W| in Frobenius norms
+  double zeros = 0;  ///< share of weights that became 0
+  float scale = 0;   ///< γ, the mean where there are several
+  std::int64_t scales = 0;
+};
+
+/// Makes a ternary checkpoint of a float one by BitNet b1.58's absmean quantization, γ = max(mean|W|, 1e-5),
+/// T = clamp(round(W / γ), -1, 1), and writes it like convert(). Layers that are ternary already and those of
+/// modules_to_not_convert stay; so a ternary checkpoint may come in to get another embedding or head.
+/// Returns the layers that were quantized, in the order of the network.
+[[nodiscard]] std::vector<QuantizedLayer> quantize(const std::filesystem::path& input,
+                                                   const std::filesystem::path& output,
+                                                   const QuantizeOptions& options = {});
 
 }  // namespace bitnet

@@ -14,5 +14,6 @@ int verify_command(const Arguments& arguments);
 int perplexity_command(const Arguments& arguments);
 int bench_command(const Arguments& arguments);
 int convert_command(const Arguments& arguments);
+int quantize_command(const Arguments& arguments);
 
 }  // namespace bitnet::cli

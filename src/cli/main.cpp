@@ -27,10 +27,11 @@ constexpr std::array kCommands = {
     Command{"chat", chat_command, "Talk with the model"},
     Command{"info", info_command, "Architecture, parameters, tensors, kernels"},
     Command{"tokenize", tokenize_command, "Text to token ids, and back"},
-    Command{"verify", verify_command, "Compare with stored reference numbers"},
+    Command{"verify", verify_command, "Compare with reference numbers, or with another form"},
     Command{"perplexity", perplexity_command, "How well the model predicts a text file"},
     Command{"bench", bench_command, "Measure speed and memory"},
     Command{"convert", convert_command, "Write a model in another form"},
+    Command{"quantize", quantize_command, "Make a ternary model of one in full precision"},
 };
 // The first of them use a model, the next look at it, the others make one.
 constexpr std::size_t kUsing = 2;

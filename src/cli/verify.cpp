@@ -79,18 +79,33 @@ std::string in_words(const VerifyReport& report, const fs::path& file) {
 int verify_command(const Arguments& arguments) {
   CommandLine line({"verify", "[MODEL]",
                     "Compares the model with reference numbers: those stored beside it (reference/*.safetensors or\n"
-                    "ref_f32.safetensors) or another file. Exit status 0: equal within the tolerances, 1: not.",
+                    "ref_f32.safetensors) or another file; or with another form of the same model.\n"
+                    "Exit status 0: equal within the tolerances, 1: not.",
                     "  bitnet verify\n"
+                    "  bitnet verify models/my-model --against my-model.gguf\n"
                     "  bitnet verify models/my-model --reference my-numbers.safetensors --json"});
   std::string model;
   std::string reference;
+  std::string against;
   bool json = false;
   line.app().add_option("model", model);
   line.app().add_option("--reference", reference, "Compare with this file")->type_name("FILE");
+  line.app().add_option("--against", against, "Compare with this form of the model, tensor by tensor and in logits")
+      ->type_name("MODEL");
   line.app().add_flag("--json", json, "Print JSON");
   const EngineFlags engine_flags(line.app());
   if (!line.parse(arguments)) return 0;
+  line.require(reference.empty() || against.empty(), "--reference and --against exclude each other");
 
+  if (!against.empty()) {
+    const VerifyReport report = compare_models(engine_flags.load(model), engine_flags.load(against));
+    if (json) {
+      write_json(to_json(report, against));
+    } else {
+      write_out(in_words(report, against));
+    }
+    return report.ok() ? 0 : 1;
+  }
   const std::vector<fs::path> files =
       reference.empty() ? stored_references(find_model(model)) : std::vector<fs::path>{reference};
   const Engine engine = engine_flags.load(model);

@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "engine/conversion_names.h"
 #include "kernels/dispatch.h"
+#include "loading/quantized_model.h"
 
 namespace bitnet {
 namespace {
@@ -47,13 +48,46 @@ std::optional<GgufType> dense_type(const std::string& name) {
   fail(ErrorKind::invalid_argument, "\"{}\" is no element type of an embedding or head; there are {}", name, names);
 }
 
-void convert(const std::filesystem::path& input, const std::filesystem::path& output, const ConvertOptions& options) {
+namespace {
+
+loading::Granularity granularity(const std::string& name) {
+  constexpr std::string_view kNames[] = {"tensor", "row", "group-64", "group-128"};  // in the order of Granularity
+  for (std::size_t i = 0; i < std::size(kNames); ++i) {
+    if (kNames[i] == name) return static_cast<loading::Granularity>(i);
+  }
+  fail(ErrorKind::invalid_argument, "\"{}\" is not what a scale can belong to; expected tensor, row, group-64 or group-128",
+       name);
+}
+
+void write(loading::StoredModel& stored, const std::filesystem::path& output, const ConvertOptions& options) {
   const loading::Conversion conversion{ternary_target(options.weights, output), dense_type(options.embedding),
                                        dense_type(options.head), options.on_progress};
   ThreadPool pool(options.threads);
   backend::CpuBackend backend(kernels::choose_table("", detect_cpu_features()), pool);
+  loading::convert(stored, backend, output, conversion);
+}
+
+}  // namespace
+
+void convert(const std::filesystem::path& input, const std::filesystem::path& output, const ConvertOptions& options) {
+  (void)ternary_target(options.weights, output);  // a wrong name is said before anything is read
   const auto stored = loading::open_model(input, options.log);
-  loading::convert(*stored, backend, output, conversion);
+  write(*stored, output, options);
+}
+
+std::vector<QuantizedLayer> quantize(const std::filesystem::path& input, const std::filesystem::path& output,
+                                     const QuantizeOptions& options) {
+  (void)ternary_target(options.output.weights, output);
+  std::vector<QuantizedLayer> layers;
+  loading::QuantizedModel stored(
+      loading::open_model(input, options.output.log), granularity(options.granularity),
+      [&](const loading::QuantizedTensor& tensor) {
+        if (std::any_of(layers.begin(), layers.end(), [&](const auto& seen) { return seen.name == tensor.name; })) return;
+        layers.push_back(
+            {tensor.name, tensor.rows, tensor.cols, tensor.error, tensor.zeros, tensor.scale, tensor.scales});
+      });
+  write(stored, output, options.output);
+  return layers;
 }
 
 }  // namespace bitnet

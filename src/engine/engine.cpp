@@ -103,7 +103,10 @@ void count_linear(const model::LinearWeights& linear, ModelInfo& info) {
 
 Engine Engine::load(const std::filesystem::path& path, const EngineOptions& options) {
   std::shared_ptr<EngineState> state = make_state(options);
-  loading::LoadedModel loaded = loading::load_checkpoint(path, state->backend, {options.on_progress, options.log});
+  const std::unique_ptr<loading::StoredModel> dense_from =
+      options.dense_from.empty() ? nullptr : loading::open_model(options.dense_from, options.log);
+  loading::LoadedModel loaded =
+      loading::load_checkpoint(path, state->backend, {options.on_progress, options.log, dense_from.get()});
   const loading::StoredModel& stored = *loaded.stored;
   for (const loading::StoredTensor& tensor : stored.tensors()) {
     const auto dims = tensor.shape.dims();

@@ -1,5 +1,5 @@
 #pragma once
-/// Compares a model with numbers that a reference implementation computed for it.
+/// Compares a model with numbers that a reference implementation computed for it, or with another form of itself.
 
 #include <cstdint>
 #include <filesystem>
@@ -60,5 +60,10 @@ struct VerifyReport {
 /// One pass, chunks and single steps of our own must agree to the bit.
 /// Throws Error(corrupt) for tensors that do not fit the model, Error(not_found) when the file has none of the above.
 [[nodiscard]] VerifyReport verify(const Engine& engine, const std::filesystem::path& reference);
+
+/// Two forms of one model (a folder and a GGUF file): every tensor, and the logits of some tokens. Ternary weights must
+/// be the same, scales within the rounding of bf16; where all tensors are equal to the bit, so must the logits be.
+/// Throws Error(invalid_argument) when the shapes show that these are two models. The engines must be different ones.
+[[nodiscard]] VerifyReport compare_models(const Engine& first, const Engine& second);
 
 }  // namespace bitnet

@@ -46,7 +46,9 @@ LoadedModel load_checkpoint(const std::filesystem::path& path, backend::Backend&
   for_each_field(stored.config(), [&](const TensorRule&, std::int64_t) { ++steps; });
   double done = 0;
   for_each_field(stored.config(), [&](const TensorRule& rule, std::int64_t layer) {
-    load_field(stored, rule, layer, backend, loaded.weights);
+    const bool elsewhere = hooks.dense_from != nullptr && rule.kind == TensorKind::dense;
+    if (elsewhere) (void)hooks.dense_from->check(rule, layer);
+    load_field(elsewhere ? *hooks.dense_from : stored, rule, layer, backend, loaded.weights);
     if (hooks.on_progress) hooks.on_progress(++done / steps);
   });
   return loaded;

@@ -21,6 +21,7 @@ struct LoadedModel {
 struct LoadHooks {
   std::function<void(double fraction)> on_progress;
   LogSink log;
+  StoredModel* dense_from = nullptr;  ///< embedding and head come from this one, if its shapes are the same
 };
 
 /// Opens a checkpoint (open_model()), binds every tensor through model/tensor_names, checks it and hands it to the

@@ -41,6 +41,19 @@ pack::QuantBlocks quant_form(GgufType type) {
                                   : pack::QuantBlocks::q4_0;
 }
 
+backend::DenseForm dense_form(GgufType type) {
+  switch (type) {
+    case GgufType::q8_0:
+      return backend::DenseForm::q8_0;
+    case GgufType::q6_k:
+      return backend::DenseForm::q6_k;
+    case GgufType::q4_0:
+      return backend::DenseForm::q4_0;
+    default:
+      return backend::DenseForm::elements;
+  }
+}
+
 const std::uint8_t* bytes_of(std::span<const std::byte> bytes) {
   return reinterpret_cast<const std::uint8_t*>(bytes.data());
 }
@@ -135,10 +148,14 @@ void BlockReader::rows(std::int64_t row, std::int64_t rows, std::int8_t* weights
 
 backend::DenseSource dense_source(const formats::GgufTensor& tensor, std::string name, std::int64_t rows,
                                   std::int64_t cols, std::shared_ptr<const void> owner) {
-  return {std::move(name), dtype_of(tensor.type), tensor.bytes.data(), rows, cols, std::move(owner)};
+  return {std::move(name), dtype_of(tensor.type), tensor.bytes.data(), rows, cols, std::move(owner),
+          dense_form(tensor.type)};
 }
 
 GgufType type_of(const backend::DenseSource& source) {
+  for (const GgufType type : {GgufType::q8_0, GgufType::q6_k, GgufType::q4_0}) {
+    if (source.form == dense_form(type)) return type;
+  }
   return source.dtype == DType::f32 ? GgufType::f32 : source.dtype == DType::f16 ? GgufType::f16 : GgufType::bf16;
 }
 

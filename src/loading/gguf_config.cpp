@@ -50,6 +50,9 @@ const GgufTensor& require(const GgufFile& file, std::string_view name, std::size
   return *tensor;
 }
 
+/// A float32 of the file as the number with the fewest digits that means it: 1e-05, not 9.99999975e-06.
+double shortest(double value) { return std::stod(fmt::format("{}", static_cast<float>(value))); }
+
 /// Which of the two activations a bitnet file without the key means: BitNet b1.58 2B-4T has squared ReLU and a
 /// byte-level tokenizer; the older 1bitLLM models have SiLU and a SentencePiece one.
 std::string_view assumed_activation(const GgufFile& file, std::string_view architecture) {
@@ -68,7 +71,7 @@ std::string activation(const GgufFile& file, const ArchitectureKeys& keys, std::
 }
 
 void add_rope(const GgufFile& file, const ArchitectureKeys& keys, std::int64_t head_dim, Json& config) {
-  config["rope_theta"] = keys.number_or("rope.freq_base", 10000.0, 1.0, 1e12);
+  config["rope_theta"] = shortest(keys.number_or("rope.freq_base", 10000.0, 1.0, 1e12));
   if (const std::string_view* exact = file.text("bitnet_core.rope_scaling")) {
     config["rope_scaling"] = parse_json(*exact, file.path().string() + ": bitnet_core.rope_scaling");
     return;
@@ -161,7 +164,7 @@ Json config_of(const GgufFile& file, const LogSink& log) {
   config["head_dim"] = head_dim;
   config["vocab_size"] = require(file, "token_embd.weight", 2).shape[0];
   config["max_position_embeddings"] = keys.integer("context_length");
-  config["rms_norm_eps"] = keys.number_or("attention.layer_norm_rms_epsilon", 1e-5, 0.0, 1.0);
+  config["rms_norm_eps"] = shortest(keys.number_or("attention.layer_norm_rms_epsilon", 1e-5, 0.0, 1.0));
   add_rope(file, keys, head_dim, config);
   config["tie_word_embeddings"] = file.find("output.weight") == nullptr;
   config["attention_bias"] = file.find("blk.0.attn_q.bias") != nullptr;
