@@ -55,8 +55,8 @@ struct GgufTensor {
 /// One open file. Move-only; reading concurrently is safe. Views live as long as the object.
 class GgufFile {
  public:
-  /// Throws Error(not_found / io) from mapping, Error(corrupt) and Error(unsupported) naming file, key or tensor, what
-  /// was found and expected.
+  /// Throws Error(not_found / io) from mapping, Error(corrupt / unsupported) naming file, key or tensor, what was found
+  /// and expected, and Error(limit) for a header of more than 100,000,000 bytes.
   explicit GgufFile(const std::filesystem::path& path);
   /// Reads bytes that the caller keeps alive; `name` stands for the path in messages.
   GgufFile(std::span<const std::byte> bytes, std::string name);
