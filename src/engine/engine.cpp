@@ -59,7 +59,8 @@ void load_settings(const std::filesystem::path& folder, const ModelConfig& confi
 std::int64_t norm_count(const ModelConfig& config) {
   std::int64_t count = 0;
   for (const model::TensorRule& rule : model::tensor_rules(config)) {
-    if (rule.kind == model::TensorKind::norm) count += rule.rows * (rule.per_layer ? config.num_hidden_layers : 1);
+    const bool norm = rule.kind == model::TensorKind::norm || rule.kind == model::TensorKind::input_norm;
+    if (norm) count += rule.rows * (rule.per_layer ? config.num_hidden_layers : 1);
   }
   return count;
 }

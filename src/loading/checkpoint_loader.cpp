@@ -11,10 +11,18 @@ using model::ModelWeights;
 using model::TensorKind;
 using model::TensorRule;
 
-void load_rule(const TensorRule& rule, std::int64_t layer, TensorBinder& binder, ModelWeights& weights) {
+void load_rule(const TensorRule& rule, std::int64_t layer, TensorBinder& binder, LoadedModel& loaded) {
+  ModelWeights& weights = loaded.weights;
   switch (rule.kind) {
-    case TensorKind::norm:
-      weights.norm(rule.field, layer) = binder.norm(rule, layer);
+    case TensorKind::norm: {
+      std::vector<float>& norm = weights.norm(rule.field, layer);
+      norm = binder.norm(rule, layer);
+      if (!loaded.config.norms_add_one) break;
+      for (float& weight : norm) weight += 1.0F;
+      break;
+    }
+    case TensorKind::input_norm:
+      weights.linear(rule.field, layer).input_norm = binder.norm(rule, layer);
       break;
     case TensorKind::dense:
       weights.dense(rule.field) = binder.dense(rule);
@@ -22,6 +30,17 @@ void load_rule(const TensorRule& rule, std::int64_t layer, TensorBinder& binder,
     case TensorKind::linear:
       weights.linear(rule.field, layer) = binder.linear(rule, layer);
       break;
+  }
+}
+
+/// Checkpoints of base models lack the "model." of those with a head.
+void drop_prefix_as_on_disk(const formats::SafetensorsCheckpoint& checkpoint, std::vector<TensorRule>& rules) {
+  constexpr std::string_view kPrefix = "model.";
+  if (checkpoint.find("embed_tokens.weight") == nullptr) return;
+  for (TensorRule& rule : rules) {
+    for (std::string_view& name : rule.names) {
+      if (name.starts_with(kPrefix)) name.remove_prefix(kPrefix.size());
+    }
   }
 }
 
@@ -36,7 +55,8 @@ LoadedModel load_checkpoint(const std::filesystem::path& path, backend::Backend&
   loaded.checkpoint = formats::SafetensorsCheckpoint::open(path);
   loaded.weights.layers.resize(static_cast<std::size_t>(loaded.config.num_hidden_layers));
 
-  const std::vector<TensorRule> rules = model::tensor_rules(loaded.config);
+  std::vector<TensorRule> rules = model::tensor_rules(loaded.config);
+  drop_prefix_as_on_disk(loaded.checkpoint, rules);
   TensorBinder binder(loaded.config, loaded.checkpoint, folder, backend);
   // Everything is found and its shape checked before any weight is prepared: a bad file is refused at once.
   std::int64_t steps = 0;
@@ -51,7 +71,7 @@ LoadedModel load_checkpoint(const std::filesystem::path& path, backend::Backend&
   for (const TensorRule& rule : rules) {
     const std::int64_t layers = rule.per_layer ? loaded.config.num_hidden_layers : 1;
     for (std::int64_t layer = 0; layer < layers; ++layer) {
-      load_rule(rule, layer, binder, loaded.weights);
+      load_rule(rule, layer, binder, loaded);
       if (hooks.on_progress) hooks.on_progress(static_cast<double>(++done) / static_cast<double>(steps));
     }
   }

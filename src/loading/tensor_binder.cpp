@@ -76,7 +76,7 @@ void TensorBinder::check(const TensorRule& rule, std::int64_t layer) {
     return;
   }
   const std::string name = module + ".weight";
-  const Shape shape = rule.kind == TensorKind::norm ? Shape{rule.rows} : Shape{rule.rows, rule.cols};
+  const Shape shape = rule.kind == TensorKind::dense ? Shape{rule.rows, rule.cols} : Shape{rule.rows};
   expect(require(name), kFloats, {shape});
   claim(name);
 }
