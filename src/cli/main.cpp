@@ -25,13 +25,14 @@ struct Command {
 constexpr std::array kCommands = {
     Command{"run", run_command, "Continue a prompt"},
     Command{"chat", chat_command, "Talk with the model"},
+    Command{"embed", embed_command, "Texts as vectors, with an embedding model"},
     Command{"info", info_command, "Architecture, parameters, tensors, kernels"},
     Command{"tokenize", tokenize_command, "Text to token ids, and back"},
     Command{"verify", verify_command, "Compare with stored reference numbers"},
     Command{"perplexity", perplexity_command, "How well the model predicts a text file"},
     Command{"bench", bench_command, "Measure speed and memory"},
 };
-constexpr std::size_t kUsing = 2;  // the first of them use a model, the others look at it
+constexpr std::size_t kUsing = 3;  // the first of them use a model, the others look at it
 
 std::string help() {
   std::string text =

@@ -40,7 +40,8 @@ void load_text(const std::filesystem::path& folder, const ModelConfig& config, E
   const std::filesystem::path path = folder / "tokenizer.json";
   if (!std::filesystem::exists(path)) return;
   state.tokenizer = Tokenizer::from_file(path);
-  if (state.tokenizer->vocab_size() > config.vocab_size) {
+  for (auto id = static_cast<std::int32_t>(config.vocab_size); id < state.tokenizer->vocab_size(); ++id) {
+    if (state.tokenizer->is_special(id)) continue;  // Gemma has one for images, which text models have no row for
     fail(ErrorKind::corrupt, "{} has ids up to {}, but config.json has a vocab_size of {}; they belong to other models",
          path.string(), state.tokenizer->vocab_size() - 1, config.vocab_size);
   }
