@@ -51,7 +51,7 @@ struct QuantizedLayer {
 /// Makes a ternary checkpoint of a float one by BitNet b1.58's absmean quantization, γ = max(mean|W|, 1e-5),
 /// T = clamp(round(W / γ), -1, 1), and writes it like convert(). Layers that are ternary already and those of
 /// modules_to_not_convert stay; so a ternary checkpoint may come in to get another embedding or head.
-/// Returns the layers that were quantized, in the order of the network.
+/// Returns the layers that were quantized: every q_proj from the first layer to the last, then every k_proj …
 [[nodiscard]] std::vector<QuantizedLayer> quantize(const std::filesystem::path& input,
                                                    const std::filesystem::path& output,
                                                    const QuantizeOptions& options = {});

@@ -17,6 +17,9 @@ enum class FeedForwardKind {
   plain,  ///< down(act(up(x))), the original design
 };
 
+/// What a layer's attention sees: everything before, or the last `sliding_window` tokens.
+enum class LayerType { full_attention, sliding_attention };
+
 enum class RopeType {
   standard,
   linear,
@@ -67,6 +70,12 @@ struct ModelConfig {
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000.0;
   RopeScaling rope_scaling;
+  /// Gemma 3: theta of the layers with sliding attention, whose positions are not scaled; none: as the others.
+  std::optional<double> rope_local_base_freq;
+  std::vector<LayerType> layer_types;  ///< one a layer, or empty: full attention everywhere
+  std::int64_t sliding_window = 0;     ///< tokens that a layer with sliding attention sees, its own included
+  /// Scores are divided by its root; none: head_dim.
+  std::optional<double> query_pre_attn_scalar;
   HiddenAct hidden_act = HiddenAct::silu;
   bool tie_word_embeddings = false;
   bool attention_bias = false;
@@ -77,12 +86,21 @@ struct ModelConfig {
   FeedForwardKind feed_forward = FeedForwardKind::gated;
   bool attn_sub_norm = false;  ///< RMSNorm over the concatenated heads before o_proj
   bool ffn_sub_norm = false;   ///< RMSNorm before down_proj
+  bool input_norms = false;    ///< RMSNorm on the input of every linear layer, `*_proj.norm`
+  bool head_norms = false;     ///< RMSNorm on each head of queries and keys, before they are rotated
+  bool branch_norms = false;   ///< RMSNorm on what attention and feed-forward add to the residual stream
+  bool norms_add_one = false;  ///< all norms but input_norms scale by 1 + weight
+  bool scale_embed = false;    ///< embeddings times sqrt(hidden_size)
 
   QuantizationConfig quantization;
 
   std::optional<std::int32_t> bos_token_id;
   std::vector<std::int32_t> eos_token_id;
   std::optional<std::int32_t> pad_token_id;
+
+  [[nodiscard]] bool slides(std::int64_t layer) const {
+    return !layer_types.empty() && layer_types[static_cast<std::size_t>(layer)] == LayerType::sliding_attention;
+  }
 
   /// Reads and checks a config.json. `source` names it in errors. Throws Error(corrupt) for a missing or absurd
   /// field, Error(unsupported) for an architecture, activation, rope or quantization that the engine does not know;

@@ -37,6 +37,14 @@ struct KvCursor {
   std::int64_t position;
 };
 
+inline constexpr std::int64_t kAllKeys = std::int64_t{1} << 40;
+
+/// How queries meet keys.
+struct AttentionRule {
+  float scale;
+  std::int64_t window = kAllKeys;  ///< a token sees the last so many keys of its sequence, its own included
+};
+
 /// All methods but the const ones run one at a time. Matrices are row-major, one token a row. Outputs never overlap
 /// inputs unless said. A row's result does not depend on the other rows, nor on the number of threads.
 class Backend {
@@ -68,7 +76,8 @@ class Backend {
   // --- ops
   /// out[t] = row ids[t] of the table.
   virtual void embed(const DenseWeights& table, std::span<const std::int32_t> ids, MatrixView<float> out) = 0;
-  /// out = x / sqrt(mean(x²) + eps) · weight; an empty weight is all ones. out may be x.
+  /// out = x / sqrt(mean(x²) + eps) · weight; an empty weight is all ones. Each weight.size() columns are normalized by
+  /// themselves, so heads can have their norm. out may be x.
   virtual void rms_norm(MatrixView<const float> x, std::span<const float> weight, float eps, MatrixView<float> out) = 0;
   /// out[i] = BitLinear(x; weights[i]): int8 quantization of x per token, shared by all weights; exact integer sums;
   /// scales and bias as weights[i]'s WeightScales say.
@@ -87,10 +96,10 @@ class Backend {
   /// Stores row t of keys and values at tokens[t].
   virtual void store_kv(const KvShape& shape, std::int64_t layer, MatrixView<const float> keys,
                         MatrixView<const float> values, std::span<const KvCursor> tokens) = 0;
-  /// Causal grouped-query attention of each row over its own sequence:
+  /// Causal grouped-query attention of each row over its own sequence, or over a window of it:
   /// out[t, h] = softmax(scale · q[t, h] · Kᵀ) · V. When `probabilities` has data, its row t * heads + h receives the
-  /// softmax, 0 beyond the token's position.
-  virtual void attention(const KvShape& shape, std::int64_t layer, MatrixView<const float> q, float scale,
+  /// softmax at the keys that the token sees; the others are left as they are.
+  virtual void attention(const KvShape& shape, std::int64_t layer, MatrixView<const float> q, AttentionRule rule,
                          std::span<const KvCursor> tokens, MatrixView<float> out, MatrixView<float> probabilities) = 0;
   /// out = act(x); out may be x.
   virtual void activate(Activation act, MatrixView<const float> x, MatrixView<float> out) = 0;
@@ -99,6 +108,8 @@ class Backend {
                               MatrixView<float> out) = 0;
   /// x += y.
   virtual void add(MatrixView<float> x, MatrixView<const float> y) = 0;
+  /// x *= factor.
+  virtual void scale(MatrixView<float> x, float factor) = 0;
 };
 
 }  // namespace bitnet::backend

@@ -12,6 +12,7 @@ int info_command(const Arguments& arguments);
 int tokenize_command(const Arguments& arguments);
 int verify_command(const Arguments& arguments);
 int perplexity_command(const Arguments& arguments);
+int embed_command(const Arguments& arguments);
 int bench_command(const Arguments& arguments);
 int convert_command(const Arguments& arguments);
 int quantize_command(const Arguments& arguments);

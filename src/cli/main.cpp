@@ -25,6 +25,7 @@ struct Command {
 constexpr std::array kCommands = {
     Command{"run", run_command, "Continue a prompt"},
     Command{"chat", chat_command, "Talk with the model"},
+    Command{"embed", embed_command, "Texts as vectors, with an embedding model"},
     Command{"info", info_command, "Architecture, parameters, tensors, kernels"},
     Command{"tokenize", tokenize_command, "Text to token ids, and back"},
     Command{"verify", verify_command, "Compare with reference numbers, or with another form"},
@@ -34,8 +35,8 @@ constexpr std::array kCommands = {
     Command{"quantize", quantize_command, "Make a ternary model of one in full precision"},
 };
 // The first of them use a model, the next look at it, the others make one.
-constexpr std::size_t kUsing = 2;
-constexpr std::size_t kMaking = 7;
+constexpr std::size_t kUsing = 3;
+constexpr std::size_t kMaking = 8;
 
 std::string help() {
   std::string text =

@@ -133,8 +133,11 @@ Engine EngineFlags::with_progress(Make make) const {
   return make(options);
 }
 
-Engine EngineFlags::load(const std::string& model) const {
-  return with_progress([&](const EngineOptions& options) { return Engine::load(find_model(model), options); });
+Engine EngineFlags::load(const std::string& model, bool reads_head) const {
+  return with_progress([&](EngineOptions options) {
+    options.head_copy = options.head_copy && reads_head;
+    return Engine::load(find_model(model), options);
+  });
 }
 
 Engine EngineFlags::synthetic(const ModelConfig& config, std::uint64_t seed) const {

@@ -17,7 +17,8 @@ class EngineFlags {
   explicit EngineFlags(CLI::App& app);
 
   /// Engine::load of find_model(model), with a progress bar and the library's remarks on standard error.
-  [[nodiscard]] Engine load(const std::string& model) const;
+  /// Without `reads_head` there is no four-bit copy of the head.
+  [[nodiscard]] Engine load(const std::string& model, bool reads_head = true) const;
   /// Engine::synthetic, likewise.
   [[nodiscard]] Engine synthetic(const ModelConfig& config, std::uint64_t seed) const;
 

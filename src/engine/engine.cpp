@@ -61,7 +61,8 @@ void load_text(const loading::StoredModel& stored, EngineState& state) {
     state.tokenizer = Tokenizer::from_json(*json, state.path.string() + " (tokenizer)");
     state.chat_template = chat_template_of(stored, state.path.string());
   }
-  if (state.tokenizer->vocab_size() > config.vocab_size) {
+  for (auto id = static_cast<std::int32_t>(config.vocab_size); id < state.tokenizer->vocab_size(); ++id) {
+    if (state.tokenizer->is_special(id)) continue;  // Gemma has one for images, which text models have no row for
     fail(ErrorKind::corrupt, "{}: the tokenizer has ids up to {}, but the model has a vocab_size of {}; they belong to "
          "other models", state.path.string(), state.tokenizer->vocab_size() - 1, config.vocab_size);
   }
@@ -79,7 +80,8 @@ void load_settings(const loading::StoredModel& stored, EngineState& state) {
 std::int64_t norm_count(const ModelConfig& config) {
   std::int64_t count = 0;
   for (const model::TensorRule& rule : model::tensor_rules(config)) {
-    if (rule.kind == model::TensorKind::norm) count += rule.rows * (rule.per_layer ? config.num_hidden_layers : 1);
+    const bool norm = rule.kind == model::TensorKind::norm || rule.kind == model::TensorKind::input_norm;
+    if (norm) count += rule.rows * (rule.per_layer ? config.num_hidden_layers : 1);
   }
   return count;
 }
@@ -113,6 +115,7 @@ Engine Engine::load(const std::filesystem::path& path, const EngineOptions& opti
     state->tensors.push_back({tensor.name, tensor.type, {dims.begin(), dims.end()}, tensor.bytes});
   }
   state->path = path;
+  state->folder = stored.folder();
   load_text(stored, *state);
   load_settings(stored, *state);
   add_transformer(*state, stored.config(), std::move(loaded.weights), options);

@@ -25,7 +25,8 @@ class EngineState {
   std::optional<ChatTemplate> chat_template;
   InferenceSettings settings;
   std::vector<TensorInfo> tensors;
-  std::filesystem::path path;  // of what was loaded
+  std::filesystem::path path;    // of what was loaded
+  std::filesystem::path folder;  // where its companions lie; empty when they do not lie as files
 
   /// Held while computing: one forward pass at a time.
   std::mutex computing;

@@ -122,7 +122,9 @@ TEST(ScalarActivation, IsTheFormula) {
       float y = 0.0F;
       kScalarTable.activate[index(activation)](&x, 1, &y);
       const double exact = naive_activation(activation, x);
-      EXPECT_NEAR(y, exact, std::fabs(exact) * 5 * kEpsilon + 1e-13)
+      // gelu_tanh's argument of exp is off by 4 roundings, which exp makes a relative error of its own.
+      const double argument = activation == Activation::gelu_tanh ? std::fabs(x * (1.6 + 0.0714 * x * x)) : 0.0;
+      EXPECT_NEAR(y, exact, std::fabs(exact) * (5 + 4 * argument) * kEpsilon + 1e-13)
           << "activation " << index(activation) << " x " << x;
       const float up = 3.0F;
       float gated = 0.0F;

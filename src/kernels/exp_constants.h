@@ -1,5 +1,6 @@
 #pragma once
-/// What every table's exponential function is made of (scalar/activation.cpp says how). Data only.
+/// What every table's exponential function, and what follows from it, is made of (scalar/activation.cpp says how). Data
+/// only.
 
 namespace bitnet::kernels {
 
@@ -13,5 +14,9 @@ constexpr float kExpShift = 0x1.8p23F;  ///< adding it rounds to an integer and 
 constexpr int kExpTerms = 7;
 constexpr float kExpPolynomial[kExpTerms] = {
     0x1.6d1150p-10F, 0x1.120bb6p-7F, 0x1.55551ap-5F, 0x1.5554dcp-3F, 0.5F, 1.0F, 1.0F};
+
+// gelu_tanh(x) = x / (1 + exp(-2u)), 2u = x · (linear + cubic · x²): 2 · sqrt(2 / π), and 0.044715 times that.
+constexpr float kGeluLinear = 0x1.988454p0F;
+constexpr float kGeluCubic = 0x1.2444f2p-4F;
 
 }  // namespace bitnet::kernels

@@ -102,9 +102,9 @@ struct KernelTable {
   /// (no weight). y may be x.
   void (*rms_norm)(const float* x, const float* w, float eps, std::int64_t n, float* y);
 
-  /// y[i] = activation(x[i]); y may be x. relu2: max(x, 0)²; silu: x / (1 + exp(-x)) with exp of the scalar table.
-  /// NaN stays NaN.
-  /// gelu and gelu_tanh may be the scalar function in every table.
+  /// y[i] = activation(x[i]); y may be x. relu2: max(x, 0)²; silu: x / (1 + exp(-x)) with exp of the scalar table;
+  /// gelu_tanh: x / (1 + exp(-(x · fma(c, x · x, l)))) with c and l of exp_constants.h. NaN stays NaN.
+  /// gelu may be the scalar function in every table.
   void (*activate[kActivations])(const float* x, std::int64_t n, float* y);
   /// y[i] = activation(gate[i]) · up[i]; y may be gate or up.
   void (*activate_gated[kActivations])(const float* gate, const float* up, std::int64_t n, float* y);

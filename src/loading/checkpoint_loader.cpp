@@ -22,6 +22,11 @@ void load_field(const StoredModel& stored, const TensorRule& rule, std::int64_t 
   switch (rule.kind) {
     case TensorKind::norm:
       weights.norm(rule.field, layer) = stored.norm(rule, layer);
+      if (!stored.config().norms_add_one) break;
+      for (float& weight : weights.norm(rule.field, layer)) weight += 1.0F;
+      break;
+    case TensorKind::input_norm:
+      weights.linear(rule.field, layer).input_norm = stored.norm(rule, layer);
       break;
     case TensorKind::dense:
       weights.dense(rule.field) = backend.prepare_dense(stored.dense(rule));

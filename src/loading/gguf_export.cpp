@@ -56,7 +56,7 @@ class GgufExport {
  public:
   GgufExport(StoredModel& stored, backend::Backend& backend, const Conversion& conversion)
       : stored_(stored), config_(stored.config()), backend_(backend), conversion_(conversion) {
-    if (config_.feed_forward == FeedForwardKind::plain || config_.quantization.use_rms_norm) {
+    if (config_.feed_forward == FeedForwardKind::plain || config_.quantization.use_rms_norm || config_.input_norms) {
       fail(ErrorKind::unsupported, "GGUF has no architecture for this model ({}{}); convert it to a Hugging Face folder",
            config_.architecture, config_.quantization.use_rms_norm ? ", use_rms_norm" : "");
     }
@@ -276,12 +276,12 @@ class GgufExport {
   /// Other programs know Llama 3's frequencies as factors for each pair.
   void add_rope_factors() {
     if (config_.rope_scaling.type != RopeType::llama3 && config_.rope_scaling.type != RopeType::factors) return;
-    ModelConfig plain = config_;
-    plain.rope_scaling = {};
-    const auto scaled = model::RopeTable(config_).inv_freq();
-    const auto base = model::RopeTable(plain).inv_freq();
+    const model::RopeTable scaled(config_.head_dim, config_.rope_theta, config_.rope_scaling);
+    const model::RopeTable base(config_.head_dim, config_.rope_theta, {});
     std::vector<float> factors;
-    for (std::size_t i = 0; i < base.size(); ++i) factors.push_back(base[i] / scaled[i]);
+    for (std::size_t i = 0; i < base.inv_freq().size(); ++i) {
+      factors.push_back(base.inv_freq()[i] / scaled.inv_freq()[i]);
+    }
     ++steps_;
     add_floats("rope_freqs.weight", std::move(factors));
   }

@@ -78,7 +78,7 @@ class HuggingFaceExport {
 
   void add_field(const TensorRule& rule, std::int64_t layer) {
     const std::string name = model::with_layer(rule.names.front(), layer);
-    if (rule.kind == TensorKind::norm) {
+    if (rule.kind == TensorKind::norm || rule.kind == TensorKind::input_norm) {
       tensors_.push_back(float_tensor(name + ".weight", Shape{rule.rows}, stored_.norm(rule, layer)));
     } else if (rule.kind == TensorKind::dense) {
       const auto& wanted = rule.field == Field::embed ? conversion_.embedding : conversion_.head;

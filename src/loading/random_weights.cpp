@@ -92,6 +92,9 @@ model::ModelWeights random_weights(const ModelConfig& config, std::uint64_t seed
     const std::int64_t layers = rule.per_layer ? config.num_hidden_layers : 1;
     for (std::int64_t layer = 0; layer < layers; ++layer) {
       if (rule.kind == TensorKind::norm) weights.norm(rule.field, layer).assign(static_cast<std::size_t>(rule.rows), 1);
+      if (rule.kind == TensorKind::input_norm) {
+        weights.linear(rule.field, layer).input_norm.assign(static_cast<std::size_t>(rule.rows), 1);
+      }
       if (rule.kind == TensorKind::dense) weights.dense(rule.field) = source.dense(rule, deviation);
       if (rule.kind == TensorKind::linear) weights.linear(rule.field, layer) = source.linear(rule, layer);
       if (hooks.on_progress) hooks.on_progress(static_cast<double>(layer + 1) / static_cast<double>(layers));

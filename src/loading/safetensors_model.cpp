@@ -45,6 +45,7 @@ SafetensorsModel::SafetensorsModel(const std::filesystem::path& path)
     : folder_(std::filesystem::is_directory(path) ? path : path.parent_path()) {
   config_ = ModelConfig::from_file(folder_ / "config.json");
   checkpoint_ = formats::SafetensorsCheckpoint::open(path);
+  base_model_ = checkpoint_.find("embed_tokens.weight") != nullptr;
 }
 
 std::vector<StoredTensor> SafetensorsModel::tensors() const {
@@ -67,11 +68,16 @@ std::string SafetensorsModel::module_name(const TensorRule& rule, std::int64_t l
   const auto exists = [&](const std::string& name) {
     return checkpoint_.find(name + ".weight") != nullptr || checkpoint_.find(name + ".packed_weights") != nullptr;
   };
+  const auto as_on_disk = [&](std::string_view pattern) {
+    constexpr std::string_view kPrefix = "model.";
+    if (base_model_ && pattern.starts_with(kPrefix)) pattern.remove_prefix(kPrefix.size());
+    return model::with_layer(pattern, layer);
+  };
   for (const std::string_view pattern : rule.names) {
-    std::string name = model::with_layer(pattern, layer);
+    std::string name = as_on_disk(pattern);
     if (exists(name)) return name;
   }
-  return model::with_layer(rule.names.front(), layer);
+  return as_on_disk(rule.names.front());
 }
 
 const formats::CheckpointTensor& SafetensorsModel::require(const std::string& name) const {
@@ -115,7 +121,7 @@ std::optional<backend::TernaryShape> SafetensorsModel::check(const TensorRule& r
   const std::string module = module_name(rule, layer);
   if (rule.kind == TensorKind::linear) return check_linear(rule, module);
   const std::string name = module + ".weight";
-  const Shape shape = rule.kind == TensorKind::norm ? Shape{rule.rows} : Shape{rule.rows, rule.cols};
+  const Shape shape = rule.kind == TensorKind::dense ? Shape{rule.rows, rule.cols} : Shape{rule.rows};
   expect(require(name), kFloats, {shape});
   claim(name);
   return std::nullopt;

@@ -53,6 +53,7 @@ class SafetensorsModel final : public StoredModel {
 
   std::filesystem::path folder_;
   formats::SafetensorsCheckpoint checkpoint_;
+  bool base_model_ = false;  // saved without a head: names lack their "model."
   std::set<std::string, std::less<>> claimed_;
 };
 

@@ -18,8 +18,12 @@ void attention(const ForwardPass& pass, std::int64_t layer, const LayerWeights& 
   pass.show("attn.k", layer, work.k);
   pass.show("attn.v", layer, work.v);
 
-  backend.rope(work.q, config.head_dim, pass.tokens, pass.rope.cos(), pass.rope.sin());
-  backend.rope(work.k, config.head_dim, pass.tokens, pass.rope.cos(), pass.rope.sin());
+  const bool slides = config.slides(layer);
+  const RopeTable& rope = slides ? pass.local_rope : pass.rope;
+  pass.norm(work.q, weights.q_norm);
+  pass.norm(work.k, weights.k_norm);
+  backend.rope(work.q, config.head_dim, pass.tokens, rope.cos(), rope.sin());
+  backend.rope(work.k, config.head_dim, pass.tokens, rope.cos(), rope.sin());
   backend.store_kv(pass.kv, layer, work.k, work.v, pass.tokens);
 
   // Probabilities leave the backend only when somebody looks at them.
@@ -32,13 +36,13 @@ void attention(const ForwardPass& pass, std::int64_t layer, const LayerWeights& 
     memory.assign(static_cast<std::size_t>(rows * keys), 0.0F);
     probabilities = {memory.data(), rows, keys};
   }
-  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim)));
-  backend.attention(pass.kv, layer, work.q, scale, pass.tokens, work.z, probabilities);
+  const double size = config.query_pre_attn_scalar.value_or(static_cast<double>(config.head_dim));
+  const backend::AttentionRule rule{static_cast<float>(1.0 / std::sqrt(size)),
+                                    slides ? config.sliding_window : backend::kAllKeys};
+  backend.attention(pass.kv, layer, work.q, rule, pass.tokens, work.z, probabilities);
   if (probabilities.data != nullptr) pass.show("attn.hook_pattern", layer, probabilities);
 
-  if (config.attn_sub_norm) {
-    backend.rms_norm(work.z, weights.attn_sub_norm, static_cast<float>(config.rms_norm_eps), work.z);
-  }
+  pass.norm(work.z, weights.attn_sub_norm);
   pass.show("attn.z", layer, work.z);
   apply_linears(pass, work.z, std::array{&weights.o}, std::array{out});
   pass.show("attn.out", layer, out);

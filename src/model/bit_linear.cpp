@@ -5,8 +5,11 @@
 
 namespace bitnet::model {
 
-void apply_linears(const ForwardPass& pass, MatrixView<const float> x, std::span<const LinearWeights* const> layers,
-                   std::span<const MatrixView<float>> out) {
+namespace {
+
+/// out[i] = linear layer i of x as it is.
+void apply_to_input(const ForwardPass& pass, MatrixView<const float> x, std::span<const LinearWeights* const> layers,
+                    std::span<const MatrixView<float>> out) {
   constexpr std::size_t kMost = 3;  // q, k, v
   assert(layers.size() == out.size() && layers.size() <= kMost);
   std::array<const backend::TernaryWeights*, kMost> ternary{};
@@ -29,6 +32,22 @@ void apply_linears(const ForwardPass& pass, MatrixView<const float> x, std::span
     input = normed;
   }
   pass.backend.bit_linear(input, std::span(ternary).first(count), std::span(ternary_out).first(count));
+}
+
+}  // namespace
+
+void apply_linears(const ForwardPass& pass, MatrixView<const float> x, std::span<const LinearWeights* const> layers,
+                   std::span<const MatrixView<float>> out) {
+  if (layers.front()->input_norm.empty()) {
+    apply_to_input(pass, x, layers, out);
+    return;
+  }
+  MatrixView<float> normed = pass.work.input;
+  normed.cols = x.cols;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    pass.backend.rms_norm(x, layers[i]->input_norm, static_cast<float>(pass.config.rms_norm_eps), normed);
+    apply_to_input(pass, normed, layers.subspan(i, 1), out.subspan(i, 1));
+  }
 }
 
 }  // namespace bitnet::model

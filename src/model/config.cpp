@@ -8,21 +8,29 @@ namespace bitnet {
 namespace {
 
 constexpr std::int64_t kMaxDimension = std::int64_t{1} << 24;  // an int32 sum of int8 · ternary products stays exact
+constexpr double kMaxTheta = 1e12;
 
 /// What the name in `architectures` implies.
 struct Architecture {
   std::string_view name;
-  FeedForwardKind feed_forward;
-  bool sub_norms;
-  std::string_view hidden_act;  // where config.json does not say; empty: it must
+  FeedForwardKind feed_forward = FeedForwardKind::gated;
+  bool sub_norms = false;
+  std::string_view hidden_act = "";  // where config.json does not say; empty: it must
+  bool embeds = false;    // BitNet-embedding: norms before every linear and on the heads; float weights on disk
+  bool gemma = false;     // what Gemma 3 does differently
+  bool headless = false;  // a base model: no head of its own
 };
 
 // 1bitLLM's checkpoints spell BitNet with a small n.
 constexpr Architecture kArchitectures[] = {
-    {"BitNetForCausalLM", FeedForwardKind::gated, true, ""},
-    {"BitnetForCausalLM", FeedForwardKind::gated, true, ""},
-    {"LlamaForCausalLM", FeedForwardKind::gated, false, ""},
-    {"BitnetCoreForCausalLM", FeedForwardKind::plain, false, "gelu"},
+    {.name = "BitNetForCausalLM", .sub_norms = true},
+    {.name = "BitnetForCausalLM", .sub_norms = true},
+    {.name = "LlamaForCausalLM"},
+    {.name = "BitnetCoreForCausalLM", .feed_forward = FeedForwardKind::plain, .hidden_act = "gelu"},
+    {.name = "Qwen3Model", .embeds = true, .headless = true},
+    {.name = "Qwen3ForCausalLM", .embeds = true},
+    {.name = "Gemma3TextModel", .embeds = true, .gemma = true, .headless = true},
+    {.name = "Gemma3ForCausalLM", .embeds = true, .gemma = true},
 };
 
 struct ActName {
@@ -53,13 +61,14 @@ const Architecture& find_architecture(const JsonReader& in) {
        list_names(kArchitectures));
 }
 
-HiddenAct find_act(const JsonReader& in, std::string_view otherwise) {
-  const std::string name = in.string_or("hidden_act", otherwise);
-  if (name.empty()) fail(ErrorKind::corrupt, "{}: hidden_act is missing", in.source());
+HiddenAct find_act(const JsonReader& in, const Architecture& architecture) {
+  const std::string_view key = architecture.gemma ? "hidden_activation" : "hidden_act";
+  const std::string name = in.string_or(key, architecture.hidden_act);
+  if (name.empty()) fail(ErrorKind::corrupt, "{}: {} is missing", in.source(), key);
   for (const ActName& known : kActs) {
     if (known.name == name) return known.act;
   }
-  fail(ErrorKind::unsupported, "{}: hidden_act \"{}\" is not supported; supported are {}", in.source(), name,
+  fail(ErrorKind::unsupported, "{}: {} \"{}\" is not supported; supported are {}", in.source(), key, name,
        list_names(kActs));
 }
 
@@ -75,14 +84,9 @@ void read_factors(const JsonReader& rope, ModelConfig& config) {
   config.rope_scaling.factors = list->get<std::vector<float>>();
 }
 
-void read_rope(const JsonReader& in, ModelConfig& config) {
-  config.rope_theta = in.number_or("rope_theta", 10000.0, 1.0, 1e12);
-  const bool nested = in.find("rope_parameters") != nullptr;  // newer files keep theta and scaling together
-  const Json* scaling = nested ? in.find("rope_parameters") : in.find("rope_scaling");
-  if (scaling == nullptr) return;
-  if (!scaling->is_object()) in.bad(nested ? "rope_parameters" : "rope_scaling", *scaling, "an object or null");
-  const JsonReader rope(*scaling, in.source(), nested ? "rope_parameters." : "rope_scaling.");
-  config.rope_theta = rope.number_or("rope_theta", config.rope_theta, 1.0, 1e12);
+/// Theta and scaling of one kind of layers.
+void read_rope_object(const JsonReader& in, const JsonReader& rope, ModelConfig& config) {
+  config.rope_theta = rope.number_or("rope_theta", config.rope_theta, 1.0, kMaxTheta);
   if (rope.number_or("partial_rotary_factor", 1.0, 0.0, 1.0) != 1.0) {
     fail(ErrorKind::unsupported, "{}: partial_rotary_factor other than 1 is not supported", in.source());
   }
@@ -112,6 +116,73 @@ void read_rope(const JsonReader& in, ModelConfig& config) {
   out.factor = rope.number_or("factor", 1.0, 1e-6, 1e6);
 }
 
+const Json* find_object(const JsonReader& in, std::string_view key) {
+  const Json* object = in.find(key);
+  if (object != nullptr && !object->is_object()) in.bad(key, *object, "an object or null");
+  return object;
+}
+
+void read_rope(const JsonReader& in, const Architecture& architecture, ModelConfig& config) {
+  // Defaults as those of the reference's configuration classes.
+  config.rope_theta = in.number_or("rope_theta", architecture.gemma ? 1e6 : 1e4, 1.0, kMaxTheta);
+  if (architecture.gemma) config.rope_local_base_freq = in.number_or("rope_local_base_freq", 1e4, 1.0, kMaxTheta);
+  const Json* parameters = find_object(in, "rope_parameters");  // newer files keep theta and scaling together
+  if (parameters == nullptr) {
+    const Json* scaling = find_object(in, "rope_scaling");
+    if (scaling != nullptr) read_rope_object(in, {*scaling, in.source(), "rope_scaling."}, config);
+    return;
+  }
+  const JsonReader rope(*parameters, in.source(), "rope_parameters.");
+  const Json* full = find_object(rope, "full_attention");  // the newest, for each kind of layers
+  const Json* sliding = find_object(rope, "sliding_attention");
+  if (sliding != nullptr) {
+    const JsonReader local(*sliding, in.source(), "rope_parameters.sliding_attention.");
+    if (const std::string type = local.string_or("rope_type", "default"); type != "default") {
+      fail(ErrorKind::unsupported, "{}: rope type \"{}\" of sliding_attention is not supported; supported is default",
+           in.source(), type);
+    }
+    const double theta = config.rope_local_base_freq.value_or(config.rope_theta);
+    config.rope_local_base_freq = local.number_or("rope_theta", theta, 1.0, kMaxTheta);
+  }
+  if (full != nullptr) {
+    read_rope_object(in, {*full, in.source(), "rope_parameters.full_attention."}, config);
+  } else if (sliding == nullptr) {
+    read_rope_object(in, rope, config);
+  }
+}
+
+/// Which layers see everything and which a window, and how scores are scaled.
+void read_attention(const JsonReader& in, const Architecture& architecture, ModelConfig& config) {
+  for (const std::string_view key :
+       {"attn_logit_softcapping", "final_logit_softcapping", "use_bidirectional_attention"}) {
+    const Json* value = in.find(key);
+    if (value == nullptr || *value == false) continue;
+    fail(ErrorKind::unsupported, "{}: {} is set; a model that uses it is not supported", in.source(), key);
+  }
+  if (architecture.gemma) config.query_pre_attn_scalar = in.number_or("query_pre_attn_scalar", 256.0, 1e-3, 1e9);
+  constexpr std::string_view kNames[] = {"full_attention", "sliding_attention"};  // in the order of LayerType
+  if (const Json* types = in.find("layer_types")) {
+    const std::string expected =
+        fmt::format("a list of {}, each full_attention or sliding_attention", config.num_hidden_layers);
+    if (!types->is_array() || std::ssize(*types) != config.num_hidden_layers) in.bad("layer_types", *types, expected);
+    for (const Json& type : *types) {
+      const auto* known = std::find(std::begin(kNames), std::end(kNames), type);
+      if (known == std::end(kNames)) in.bad("layer_types", type, expected);
+      config.layer_types.push_back(static_cast<LayerType>(known - std::begin(kNames)));
+    }
+  } else if (architecture.gemma) {  // older files: every so many layers one sees everything
+    const std::int64_t each = in.integer_or("sliding_window_pattern", 6, 1, 100000);
+    for (std::int64_t layer = 1; layer <= config.num_hidden_layers; ++layer) {
+      config.layer_types.push_back(layer % each == 0 ? LayerType::full_attention : LayerType::sliding_attention);
+    }
+  } else if (in.boolean_or("use_sliding_window", false)) {
+    fail(ErrorKind::unsupported, "{}: use_sliding_window without layer_types is not supported", in.source());
+  }
+  const auto& types = config.layer_types;
+  if (std::find(types.begin(), types.end(), LayerType::sliding_attention) == types.end()) return;
+  config.sliding_window = in.integer("sliding_window", 1, std::int64_t{1} << 30);
+}
+
 void read_quantization(const JsonReader& in, const Architecture& architecture, ModelConfig& config) {
   QuantizationConfig& out = config.quantization;
   out.modules_to_not_convert = {"lm_head"};
@@ -129,6 +200,11 @@ void read_quantization(const JsonReader& in, const Architecture& architecture, M
   }
   const Json* object = in.find("quantization_config");
   if (object == nullptr) {
+    if (architecture.embeds) {  // as 1bitLLM; a model that is not ternary lacks the norms, which are asked for
+      out.linear_class = LinearClass::autobitlinear;
+      out.mode = QuantizationMode::online;
+      return;
+    }
     if (architecture.feed_forward == FeedForwardKind::plain) {
       out.linear_class = LinearClass::autobitlinear;  // packed_weights with scales that multiply
       return;
@@ -231,14 +307,17 @@ ModelConfig ModelConfig::from_json(std::string_view json, std::string_view sourc
   config.architecture = std::string(architecture.name);
   config.feed_forward = architecture.feed_forward;
   config.attn_sub_norm = config.ffn_sub_norm = architecture.sub_norms;
+  config.input_norms = config.head_norms = architecture.embeds;
+  config.branch_norms = config.norms_add_one = config.scale_embed = architecture.gemma;
   read_shape(in, config);
   config.rms_norm_eps = in.number_or("rms_norm_eps", 1e-6, 0.0, 1.0);
-  config.hidden_act = find_act(in, architecture.hidden_act);
-  config.tie_word_embeddings = in.boolean_or("tie_word_embeddings", false);
+  config.hidden_act = find_act(in, architecture);
+  config.tie_word_embeddings = architecture.headless || in.boolean_or("tie_word_embeddings", architecture.gemma);
   config.attention_bias = in.boolean_or("attention_bias", false);
   config.mlp_bias = in.boolean_or("mlp_bias", false);
   config.attention_dropout = in.number_or("attention_dropout", 0.1, 0.0, 1.0);
-  read_rope(in, config);
+  read_rope(in, architecture, config);
+  read_attention(in, architecture, config);
   read_quantization(in, architecture, config);
   read_tokens(in, config);
   return config;

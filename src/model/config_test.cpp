@@ -101,6 +101,91 @@ TEST(ModelConfig, RopeScalingOldAndNewSpelling) {
   EXPECT_EQ(c.rope_scaling.original_max_position_embeddings, 8192);
 }
 
+Json gemma() {
+  return Json::parse(R"({
+    "architectures": ["Gemma3TextModel"], "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 640,
+    "intermediate_size": 2048, "max_position_embeddings": 32768, "num_attention_heads": 4, "num_hidden_layers": 7,
+    "num_key_value_heads": 1, "head_dim": 256, "vocab_size": 262144, "query_pre_attn_scalar": 256,
+    "sliding_window": 512, "rope_theta": 1000000.0, "rope_local_base_freq": 20000.0, "rope_scaling": null,
+    "final_logit_softcapping": null, "attn_logit_softcapping": null, "use_bidirectional_attention": false})");
+}
+
+TEST(ModelConfig, ReadsGemma3) {
+  Json json = gemma();
+  const ModelConfig c = parse(json);
+  EXPECT_TRUE(c.input_norms && c.head_norms && c.branch_norms && c.norms_add_one && c.scale_embed);
+  EXPECT_FALSE(c.attn_sub_norm || c.ffn_sub_norm);
+  EXPECT_TRUE(c.tie_word_embeddings);
+  EXPECT_EQ(c.hidden_act, HiddenAct::gelu_tanh);
+  EXPECT_EQ(c.query_pre_attn_scalar, 256.0);
+  EXPECT_EQ(c.sliding_window, 512);
+  EXPECT_EQ(c.rope_theta, 1e6);
+  EXPECT_EQ(c.rope_local_base_freq, 20000.0);
+  EXPECT_EQ(c.quantization.mode, QuantizationMode::online);
+  EXPECT_EQ(c.quantization.linear_class, LinearClass::autobitlinear);
+  // Without layer_types every sixth layer sees everything.
+  for (std::int64_t layer = 0; layer < 7; ++layer) EXPECT_EQ(c.slides(layer), layer != 5) << layer;
+  json["sliding_window_pattern"] = 2;
+  EXPECT_FALSE(parse(json).slides(1));
+
+  // The spelling of transformers 5, which wins over the older one.
+  json["layer_types"] = Json(7, "full_attention");
+  json["layer_types"][3] = "sliding_attention";
+  json["rope_parameters"] = {{"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 5e5}}},
+                             {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 7000.0}}}};
+  const ModelConfig newer = parse(json);
+  EXPECT_EQ(newer.rope_theta, 5e5);
+  EXPECT_EQ(newer.rope_scaling.type, RopeType::linear);
+  EXPECT_EQ(newer.rope_local_base_freq, 7000.0);
+  for (std::int64_t layer = 0; layer < 7; ++layer) EXPECT_EQ(newer.slides(layer), layer == 3) << layer;
+}
+
+TEST(ModelConfig, ReadsQwen3) {
+  Json json = flagship();
+  json["architectures"] = {"Qwen3Model"};
+  json["hidden_act"] = "silu";
+  json["tie_word_embeddings"] = false;  // a base model has no head to untie
+  json["sliding_window"] = nullptr;
+  json["use_sliding_window"] = false;
+  json.erase("quantization_config");
+  const ModelConfig c = parse(json);
+  EXPECT_TRUE(c.input_norms && c.head_norms && c.tie_word_embeddings);
+  EXPECT_FALSE(c.branch_norms || c.norms_add_one || c.scale_embed || c.attn_sub_norm || c.slides(0));
+  EXPECT_FALSE(c.rope_local_base_freq || c.query_pre_attn_scalar);
+  EXPECT_EQ(c.quantization.mode, QuantizationMode::online);
+  json["architectures"] = {"Qwen3ForCausalLM"};
+  EXPECT_FALSE(parse(json).tie_word_embeddings);
+  json["use_sliding_window"] = true;
+  EXPECT_NE(error_of(json, ErrorKind::unsupported).find("use_sliding_window"), std::string::npos);
+}
+
+TEST(ModelConfig, RefusesWhatGemma3CouldDoDifferently) {
+  struct Case {
+    const char* patch;
+    ErrorKind kind;
+    const char* expected;
+  };
+  const Case cases[] = {
+      {R"({"final_logit_softcapping": 30.0})", ErrorKind::unsupported, "final_logit_softcapping"},
+      {R"({"attn_logit_softcapping": 50.0})", ErrorKind::unsupported, "attn_logit_softcapping"},
+      {R"({"use_bidirectional_attention": true})", ErrorKind::unsupported, "use_bidirectional_attention"},
+      {R"({"hidden_activation": null, "hidden_act": "silu"})", ErrorKind::corrupt, "hidden_activation is missing"},
+      {R"({"layer_types": ["full_attention"]})", ErrorKind::corrupt, "a list of 7"},
+      {R"({"layer_types": [1, 2, 3, 4, 5, 6, 7]})", ErrorKind::corrupt, "sliding_attention"},
+      {R"({"sliding_window": null})", ErrorKind::corrupt, "sliding_window is missing"},
+      {R"({"sliding_window": 0})", ErrorKind::corrupt, "sliding_window"},
+      {R"({"query_pre_attn_scalar": 0})", ErrorKind::corrupt, "query_pre_attn_scalar"},
+      {R"({"rope_parameters": {"sliding_attention": {"rope_type": "linear", "factor": 2}}})", ErrorKind::unsupported,
+       "sliding_attention"},
+      {R"({"rope_parameters": {"full_attention": 3}})", ErrorKind::corrupt, "rope_parameters.full_attention"},
+  };
+  for (const Case& bad : cases) {
+    Json json = gemma();
+    json.merge_patch(Json::parse(bad.patch));
+    EXPECT_NE(error_of(json, bad.kind).find(bad.expected), std::string::npos) << bad.patch;
+  }
+}
+
 struct BadConfig {
   const char* patch;  // a JSON merge patch
   ErrorKind kind;

@@ -40,9 +40,7 @@ void feed_forward(const ForwardPass& pass, std::int64_t layer, const LayerWeight
     pass.show("mlp.up", layer, work.up);
     backend.activate(activation(config.hidden_act), work.up, work.up);
   }
-  if (config.ffn_sub_norm) {
-    backend.rms_norm(work.up, weights.ffn_sub_norm, static_cast<float>(config.rms_norm_eps), work.up);
-  }
+  pass.norm(work.up, weights.ffn_sub_norm);
   pass.show("mlp.act", layer, work.up);
   apply_linears(pass, work.up, std::array{&weights.down}, std::array{out});
   pass.show("mlp.out", layer, out);

@@ -38,6 +38,10 @@ void Workspace::reserve(std::int64_t tokens) {
   }
 }
 
+void ForwardPass::norm(MatrixView<float> x, const std::vector<float>& weight) const {
+  if (!weight.empty()) backend.rms_norm(x, weight, static_cast<float>(config.rms_norm_eps), x);
+}
+
 void ForwardPass::show(std::string_view name, std::int64_t layer, MatrixView<const float> x) const {
   if (observer == nullptr) return;
   std::vector<float> dense;

@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "backend/backend.h"
 #include "base/aligned_buffer.h"
@@ -28,7 +29,7 @@ class Workspace {
   MatrixView<float> z;       // (tokens, heads * head_dim), attention's output
   MatrixView<float> gate;    // (tokens, intermediate)
   MatrixView<float> up;      // (tokens, intermediate)
-  MatrixView<float> input;   // (tokens, the widest of all), a linear's normalized input (use_rms_norm)
+  MatrixView<float> input;   // (tokens, the widest of all), a linear's normalized input
 
  private:
   const ModelConfig* config_;
@@ -42,15 +43,19 @@ struct ForwardPass {
   backend::Backend& backend;
   const backend::KvShape& kv;
   const RopeTable& rope;
+  const RopeTable& local_rope;  // of layers with sliding attention
   std::span<const backend::KvCursor> tokens;
   Workspace& work;
   ForwardObserver* observer;  // null: nobody listens
 
+  /// x = RMSNorm(x), where the model has that norm.
+  void norm(MatrixView<float> x, const std::vector<float>& weight) const;
   /// Observers see rows without gaps; ours may be padded.
   void show(std::string_view name, std::int64_t layer, MatrixView<const float> x) const;
 };
 
-/// out[i] = linear layer i of x. The layers share their input, so a ternary group quantizes it once.
+/// out[i] = linear layer i of x. The layers share their input, so a ternary group quantizes it once, unless each
+/// normalizes it in its own way.
 void apply_linears(const ForwardPass& pass, MatrixView<const float> x, std::span<const LinearWeights* const> layers,
                    std::span<const MatrixView<float>> out);
 
@@ -62,7 +67,8 @@ void attention(const ForwardPass& pass, std::int64_t layer, const LayerWeights& 
 void feed_forward(const ForwardPass& pass, std::int64_t layer, const LayerWeights& weights, MatrixView<const float> x,
                   MatrixView<float> out);
 
-/// x += Attention(Norm(x)); x += FeedForward(Norm(x)). Works on pass.work.x.
+/// x += Attention(Norm(x)); x += FeedForward(Norm(x)), each branch normalized once more where the model does so. Works
+/// on pass.work.x.
 void transformer_block(const ForwardPass& pass, std::int64_t layer, const LayerWeights& weights);
 
 }  // namespace bitnet::model

@@ -22,18 +22,15 @@ float llama3_frequency(float frequency, const RopeScaling& scaling) {
 
 }  // namespace
 
-RopeTable::RopeTable(const ModelConfig& config) {
-  const std::int64_t dim = config.head_dim;
-  for (std::int64_t i = 0; i < dim; i += 2) {
+RopeTable::RopeTable(std::int64_t head_dim, double theta, const RopeScaling& scaling) {
+  for (std::int64_t i = 0; i < head_dim; i += 2) {
     // The exponent and the power are rounded to float32, as the reference's tensors are.
-    const float exponent = static_cast<float>(i) / static_cast<float>(dim);
-    const auto power = static_cast<float>(std::pow(config.rope_theta, static_cast<double>(exponent)));
+    const float exponent = static_cast<float>(i) / static_cast<float>(head_dim);
+    const auto power = static_cast<float>(std::pow(theta, static_cast<double>(exponent)));
     float frequency = 1.0F / power;
-    if (config.rope_scaling.type == RopeType::linear) frequency /= static_cast<float>(config.rope_scaling.factor);
-    if (config.rope_scaling.type == RopeType::llama3) frequency = llama3_frequency(frequency, config.rope_scaling);
-    if (config.rope_scaling.type == RopeType::factors) {
-      frequency /= config.rope_scaling.factors[static_cast<std::size_t>(i / 2)];
-    }
+    if (scaling.type == RopeType::linear) frequency /= static_cast<float>(scaling.factor);
+    if (scaling.type == RopeType::llama3) frequency = llama3_frequency(frequency, scaling);
+    if (scaling.type == RopeType::factors) frequency /= scaling.factors[static_cast<std::size_t>(i / 2)];
     inv_freq_.push_back(frequency);
   }
 }

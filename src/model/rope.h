@@ -12,7 +12,8 @@ namespace bitnet::model {
 /// 1 / theta^(2i / head_dim), scaled as rope_scaling says; float32 angles position · frequency; their cosines.
 class RopeTable {
  public:
-  explicit RopeTable(const ModelConfig& config);
+  RopeTable(std::int64_t head_dim, double theta, const RopeScaling& scaling);
+  explicit RopeTable(const ModelConfig& config) : RopeTable(config.head_dim, config.rope_theta, config.rope_scaling) {}
 
   /// Makes the rows of positions 0..positions-1 exist. Pointers from cos() and sin() before it are no longer valid.
   void reserve(std::int64_t positions);

@@ -18,13 +18,17 @@ enum class Field {
   q,
   k,
   v,
+  q_norm,
+  k_norm,
   attn_sub_norm,
   o,
-  post_attention_norm,
+  attn_branch_norm,
+  ffn_norm,
   gate,
   up,
   ffn_sub_norm,
   down,
+  ffn_branch_norm,
   final_norm,
   head,
 };
@@ -33,6 +37,8 @@ enum class TensorKind {
   linear,  ///< [rows, cols]: ternary, or dense where the configuration says so; with its scale and bias
   dense,   ///< [rows, cols] in full precision
   norm,    ///< [rows]
+  /// [rows], of the input of the linear layer `field`; scales by itself also where other norms add one
+  input_norm,
 };
 
 /// One field of a configured model. In a layer's names "{}" stands for the layer's number.
@@ -43,11 +49,12 @@ struct TensorRule {
   std::vector<std::string_view> names;  ///< Hugging Face module names (".weight" follows), the usual one first
   std::string_view gguf;                ///< GGUF name (".weight" follows)
   std::int64_t rows;
-  std::int64_t cols;  ///< 0 for a norm
+  std::int64_t cols;  ///< 0 for norms
   bool bias;          ///< a ".bias" belongs to it
 };
 
-/// The fields that a model of this configuration has; every one of them is required.
+/// The fields that a model of this configuration has; every one of them is required. An input_norm comes after its
+/// linear.
 [[nodiscard]] std::vector<TensorRule> tensor_rules(const ModelConfig& config);
 
 /// "model.layers.{}.mlp" with layer 3 → "model.layers.3.mlp".

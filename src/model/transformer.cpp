@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <vector>
 
 #include "base/fail.h"
@@ -20,7 +21,9 @@ Transformer::Transformer(ModelConfig config, ModelWeights weights, backend::Back
       backend_(backend),
       kv_shape_{config_.num_hidden_layers, config_.num_key_value_heads, config_.head_dim, kv_type},
       rope_(config_),
-      work_(config_) {}
+      work_(config_) {
+  if (config_.rope_local_base_freq) local_rope_.emplace(config_.head_dim, *config_.rope_local_base_freq, RopeScaling{});
+}
 
 void Transformer::check(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences) const {
   std::vector<std::int64_t> lengths;
@@ -36,28 +39,42 @@ void Transformer::check(std::span<const BatchToken> batch, std::span<KvSequence*
   }
 }
 
-std::int64_t Transformer::forward(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
-                                  MatrixView<float> logits, ForwardObserver* observer,
-                                  std::span<const backend::TopRows> top) {
+void Transformer::forward_chunks(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
+                                 ForwardObserver* observer, const std::function<void(MatrixView<const float>)>& use) {
   check(batch, sequences);
-  std::int64_t written = 0;
-  std::int64_t computed = 0;
   while (!batch.empty()) {
     const std::size_t count = std::min(batch.size(), kChunkTokens);
     const std::int64_t wanted = forward_chunk(batch.first(count), sequences, observer);
     batch = batch.subspan(count);
-    if (wanted == 0) continue;
-    const MatrixView<float> rows{logits.row(written), wanted, logits.cols, logits.stride};
-    if (top.empty()) {
-      backend_.linear(work_.normed.first_rows(wanted), weights_.output(), {}, rows);
-      computed += wanted * rows.cols;
-    } else {
-      const auto of_rows = top.subspan(static_cast<std::size_t>(written), static_cast<std::size_t>(wanted));
-      computed += backend_.linear_top(work_.normed.first_rows(wanted), weights_.output(), of_rows, rows);
-    }
-    written += wanted;
+    if (wanted != 0) use(work_.normed.first_rows(wanted));
   }
+}
+
+std::int64_t Transformer::forward(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
+                                  MatrixView<float> logits, ForwardObserver* observer,
+                                  std::span<const backend::TopRows> top) {
+  std::int64_t written = 0;
+  std::int64_t computed = 0;
+  forward_chunks(batch, sequences, observer, [&](MatrixView<const float> inputs) {
+    const MatrixView<float> rows{logits.row(written), inputs.rows, logits.cols, logits.stride};
+    if (top.empty()) {
+      backend_.linear(inputs, weights_.output(), {}, rows);
+      computed += inputs.rows * rows.cols;
+    } else {
+      const auto of_rows = top.subspan(static_cast<std::size_t>(written), static_cast<std::size_t>(inputs.rows));
+      computed += backend_.linear_top(inputs, weights_.output(), of_rows, rows);
+    }
+    written += inputs.rows;
+  });
   return computed;
+}
+
+void Transformer::forward_hidden(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
+                                 MatrixView<float> hidden) {
+  std::int64_t written = 0;
+  forward_chunks(batch, sequences, nullptr, [&](MatrixView<const float> inputs) {
+    for (std::int64_t t = 0; t < inputs.rows; ++t) std::copy_n(inputs.row(t), inputs.cols, hidden.row(written++));
+  });
 }
 
 std::int64_t Transformer::forward_chunk(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
@@ -77,10 +94,16 @@ std::int64_t Transformer::forward_chunk(std::span<const BatchToken> batch, std::
     cursors.push_back({sequences[static_cast<std::size_t>(batch[i].sequence)]->blocks(), positions[i]});
   }
   work_.reserve(count);
-  rope_.reserve(1 + *std::max_element(positions.begin(), positions.end()));
-  const ForwardPass pass{config_, backend_, kv_shape_, rope_, cursors, work_, observer};
+  const std::int64_t most = 1 + *std::max_element(positions.begin(), positions.end());
+  rope_.reserve(most);
+  if (local_rope_) local_rope_->reserve(most);
+  const ForwardPass pass{config_, backend_, kv_shape_, rope_, local_rope_ ? *local_rope_ : rope_,
+                         cursors, work_,    observer};
 
   backend_.embed(*weights_.embed, ids, work_.x);
+  if (config_.scale_embed) {
+    backend_.scale(work_.x, static_cast<float>(std::sqrt(static_cast<double>(config_.hidden_size))));
+  }
   pass.show("embed", -1, work_.x);
   for (std::int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
     transformer_block(pass, layer, weights_.layers[static_cast<std::size_t>(layer)]);
@@ -100,7 +123,7 @@ std::int64_t Transformer::forward_chunk(std::span<const BatchToken> batch, std::
 
 void Transformer::run_linear(const LinearWeights& linear, MatrixView<const float> x, MatrixView<float> out) {
   work_.reserve(x.rows);
-  const ForwardPass pass{config_, backend_, kv_shape_, rope_, {}, work_, nullptr};
+  const ForwardPass pass{config_, backend_, kv_shape_, rope_, rope_, {}, work_, nullptr};
   apply_linears(pass, x, std::array{&linear}, std::array{out});
 }
 

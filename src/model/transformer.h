@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 
 #include "backend/backend.h"
@@ -43,6 +45,11 @@ class Transformer {
                        MatrixView<float> logits, ForwardObserver* observer = nullptr,
                        std::span<const backend::TopRows> top = {});
 
+  /// The same without the head: rows of `hidden` [≥ number of tokens that want logits, hidden_size] are what the head
+  /// would get, the final norm's outputs.
+  void forward_hidden(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
+                      MatrixView<float> hidden);
+
   /// One linear layer by itself, as the layers use it: x [tokens, in] → out [tokens, out].
   void run_linear(const LinearWeights& linear, MatrixView<const float> x, MatrixView<float> out);
 
@@ -51,6 +58,9 @@ class Transformer {
 
  private:
   void check(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences) const;
+  /// check(), then forward_chunk() for a few tokens at a time; `use` gets the head's inputs of each.
+  void forward_chunks(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
+                      ForwardObserver* observer, const std::function<void(MatrixView<const float>)>& use);
   /// The layers; work_.normed's first rows are then the head's inputs for tokens that want logits. Returns how many.
   std::int64_t forward_chunk(std::span<const BatchToken> batch, std::span<KvSequence* const> sequences,
                              ForwardObserver* observer);
@@ -60,6 +70,7 @@ class Transformer {
   backend::Backend& backend_;
   backend::KvShape kv_shape_;
   RopeTable rope_;
+  std::optional<RopeTable> local_rope_;  // none: rope_ serves all layers
   Workspace work_;
 };
 

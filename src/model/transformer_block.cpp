@@ -9,10 +9,12 @@ void transformer_block(const ForwardPass& pass, std::int64_t layer, const LayerW
 
   backend.rms_norm(work.x, weights.input_norm, eps, work.normed);
   attention(pass, layer, weights, work.normed, work.branch);
+  pass.norm(work.branch, weights.attn_branch_norm);
   backend.add(work.x, work.branch);
 
-  backend.rms_norm(work.x, weights.post_attention_norm, eps, work.normed);
+  backend.rms_norm(work.x, weights.ffn_norm, eps, work.normed);
   feed_forward(pass, layer, weights, work.normed, work.branch);
+  pass.norm(work.branch, weights.ffn_branch_norm);
   backend.add(work.x, work.branch);
   pass.show("hook_resid_post", layer, work.x);
 }

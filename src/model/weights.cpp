@@ -40,13 +40,21 @@ std::vector<float>& ModelWeights::norm(Field field, std::int64_t layer) {
   switch (field) {
     case Field::input_norm:
       return weights.input_norm;
+    case Field::q_norm:
+      return weights.q_norm;
+    case Field::k_norm:
+      return weights.k_norm;
     case Field::attn_sub_norm:
       return weights.attn_sub_norm;
+    case Field::attn_branch_norm:
+      return weights.attn_branch_norm;
     case Field::ffn_sub_norm:
       return weights.ffn_sub_norm;
+    case Field::ffn_branch_norm:
+      return weights.ffn_branch_norm;
     default:
-      assert(field == Field::post_attention_norm);
-      return weights.post_attention_norm;
+      assert(field == Field::ffn_norm);
+      return weights.ffn_norm;
   }
 }
 

@@ -16,20 +16,26 @@ struct LinearWeights {
   std::unique_ptr<backend::TernaryWeights> ternary;
   std::unique_ptr<backend::DenseWeights> dense;
   std::vector<float> dense_bias;  ///< [out], or empty
+  std::vector<float> input_norm;  ///< [in], RMSNorm of its input; empty: none
 };
 
+/// Norms that a model does not have are empty.
 struct LayerWeights {
-  std::vector<float> input_norm;           // (hidden,)
-  LinearWeights q;                         // (heads * head_dim, hidden)
-  LinearWeights k;                         // (kv_heads * head_dim, hidden)
-  LinearWeights v;                         // (kv_heads * head_dim, hidden)
-  std::vector<float> attn_sub_norm;        // (heads * head_dim,), or empty
-  LinearWeights o;                         // (hidden, heads * head_dim)
-  std::vector<float> post_attention_norm;  // (hidden,)
-  LinearWeights gate;                      // (intermediate, hidden); unused in the plain feed-forward
-  LinearWeights up;                        // (intermediate, hidden)
-  std::vector<float> ffn_sub_norm;         // (intermediate,), or empty
-  LinearWeights down;                      // (hidden, intermediate)
+  std::vector<float> input_norm;        // (hidden,)
+  LinearWeights q;                      // (heads * head_dim, hidden)
+  LinearWeights k;                      // (kv_heads * head_dim, hidden)
+  LinearWeights v;                      // (kv_heads * head_dim, hidden)
+  std::vector<float> q_norm;            // (head_dim,)
+  std::vector<float> k_norm;            // (head_dim,)
+  std::vector<float> attn_sub_norm;     // (heads * head_dim,)
+  LinearWeights o;                      // (hidden, heads * head_dim)
+  std::vector<float> attn_branch_norm;  // (hidden,)
+  std::vector<float> ffn_norm;          // (hidden,)
+  LinearWeights gate;                   // (intermediate, hidden); unused in the plain feed-forward
+  LinearWeights up;                     // (intermediate, hidden)
+  std::vector<float> ffn_sub_norm;      // (intermediate,)
+  LinearWeights down;                   // (hidden, intermediate)
+  std::vector<float> ffn_branch_norm;   // (hidden,)
 };
 
 struct ModelWeights {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "base/json.h"
 #include "cli/program.h"
@@ -43,6 +44,51 @@ TEST(Run, JsonHoldsTextIdsReasonAndTimings) {
   EXPECT_FALSE(json.at("text").get<std::string>().empty());
   EXPECT_GT(json.at("timings").at("prompt_tokens").get<int>(), 3);
   EXPECT_GT(json.at("timings").at("generation_tokens_per_second").get<double>(), 0);
+}
+
+TEST(Embed, PrintsAVectorOrTheCosines) {
+  const std::vector<std::string> texts = {"the king", "a king", "bread and butter"};
+  std::vector<std::string> arguments = {"embed", kModel};
+  arguments.insert(arguments.end(), texts.begin(), texts.end());
+  const std::string plain = run(arguments).out;
+  arguments.push_back("--json");
+  const std::string lines = run(arguments).out;
+  std::istringstream plain_lines(plain);
+  std::istringstream json_lines(lines);
+  std::string line;
+  for (std::size_t text = 0; text < texts.size(); ++text) {
+    ASSERT_TRUE(std::getline(json_lines, line));
+    const Json json = parse_json(line, "embed");
+    EXPECT_EQ(json.at("index"), text);
+    EXPECT_EQ(json.at("truncated"), false);
+    ASSERT_TRUE(std::getline(plain_lines, line));
+    std::istringstream numbers(line);
+    for (const Json& expected : json.at("embedding")) {
+      double number = 0;
+      numbers >> number;
+      EXPECT_EQ(number, expected.get<double>());
+    }
+    std::string more;
+    EXPECT_FALSE(numbers >> more);
+  }
+  arguments.push_back("--similarity");
+  const Json similarity = run_json(arguments).at("similarity");
+  EXPECT_NEAR(similarity[0][0].get<double>(), 1.0, 1e-6);
+  EXPECT_EQ(similarity[0][1], similarity[1][0]);
+  EXPECT_GT(similarity[0][1].get<double>(), similarity[0][2].get<double>());
+
+  // The same texts as lines, some of what the prefix puts there.
+  arguments = {"embed", kModel, "--file", "-", "--prefix", "the k"};
+  const std::string piped = run(Start{arguments, "ing\n", {}, {}}).out;
+  EXPECT_EQ(piped, plain.substr(0, plain.find('\n') + 1));
+}
+
+TEST(Embed, WrongUsageSaysWhatIsMissing) {
+  EXPECT_NE(run({"embed"}).err.find("MODEL is missing"), std::string::npos);
+  EXPECT_NE(run({"embed", kModel}).err.find("TEXT is missing"), std::string::npos);
+  const Outcome both = run({"embed", kModel, "text", "--file", "-"});
+  EXPECT_EQ(both.status, 2);
+  EXPECT_NE(both.err.find("exclude each other"), std::string::npos);
 }
 
 TEST(Run, TheSeedDecidesTheText) {

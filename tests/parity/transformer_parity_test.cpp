@@ -148,6 +148,36 @@ RC_GTEST_PROP(TransformerParity, ChunksDoNotMatter, ()) {
   RC_ASSERT(rig.logits(ids, cuts) == whole);
 }
 
+// Layers with a window of 20 tokens, theta of their own, and every norm that there is.
+TEST(TransformerParity, ChunksDoNotMatterToWindows) {
+  ModelConfig c = small_config();
+  c.layer_types = {LayerType::sliding_attention, LayerType::full_attention};
+  c.sliding_window = 20;
+  c.rope_local_base_freq = 100.0;
+  c.query_pre_attn_scalar = 30.0;
+  c.attn_sub_norm = c.ffn_sub_norm = false;
+  c.input_norms = c.head_norms = c.branch_norms = c.scale_embed = true;
+  const Ids ids = some_ids(70, 61);
+  for (const KvType type : {KvType::f32, KvType::q4}) {
+    const std::vector<float> whole = Rig(c, scalar(), 1, type).logits(ids, {70});
+    for (const std::vector<std::size_t>& cuts : {std::vector<std::size_t>{70}, {1}, {33, 7}}) {
+      EXPECT_EQ(Rig(c, best(), 3, type).logits(ids, cuts), whole) << cuts.front();
+    }
+    // What came before the windows of all layers can be another text.
+    c.layer_types[1] = LayerType::sliding_attention;
+    Ids other = ids;
+    other[30] = 0;
+    const std::vector<float> a = Rig(c, best(), 2, type).logits(ids, {70});
+    const std::vector<float> b = Rig(c, best(), 2, type).logits(other, {70});
+    const auto from = [](const std::vector<float>& logits, int token) {
+      return std::vector<float>(logits.begin() + token * 61, logits.end());
+    };
+    EXPECT_EQ(from(a, 30 + 2 * 19 + 1), from(b, 30 + 2 * 19 + 1));
+    EXPECT_NE(from(a, 30 + 2 * 19), from(b, 30 + 2 * 19));
+    c.layer_types[1] = LayerType::full_attention;
+  }
+}
+
 TEST(TransformerParity, NeighboursInABatchDoNotMatter) {
   Rig rig(small_config(), best(), 2);
   const Ids lengths = {5, 33, 1, 17};

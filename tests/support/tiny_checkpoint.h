@@ -61,7 +61,7 @@ inline TinyCheckpoint tiny_checkpoint(const Json& config, unsigned seed = 1) {
     for (std::int64_t layer = 0; layer < (rule.per_layer ? parsed.num_hidden_layers : 1); ++layer) {
       const std::string name = model::with_layer(rule.names.front(), layer);
       if (rule.bias) out.tensors[name + ".bias"] = bf16_tensor(Shape{rule.rows}, random, 0.0F, 0.1F);
-      if (rule.kind == model::TensorKind::norm) {
+      if (rule.kind == model::TensorKind::norm || rule.kind == model::TensorKind::input_norm) {
         out.tensors[name + ".weight"] = bf16_tensor(Shape{rule.rows}, random, 1.0F, 0.2F);
       } else if (rule.kind == model::TensorKind::dense || master) {
         out.tensors[name + ".weight"] = bf16_tensor(Shape{rule.rows, rule.cols}, random, 0.0F, 0.3F);

@@ -60,7 +60,7 @@ struct AttentionCall {
   const std::int64_t layer;
   const std::int64_t heads;  // query heads of an item
   const MatrixView<const float> q;
-  const float scale;
+  const AttentionRule rule;
   const std::span<const KvCursor> tokens;
   const MatrixView<float> out;
   const MatrixView<float> probabilities;
@@ -70,15 +70,23 @@ struct AttentionCall {
     std::span<const KvCursor> tokens;
     std::int64_t row;  // of the first token
     std::int64_t kv_head;
+    std::int64_t window;
     [[nodiscard]] std::int64_t count() const { return static_cast<std::int64_t>(tokens.size()); }
-    /// Keys that a token sees, by its place in the item.
-    [[nodiscard]] std::int64_t keys(std::int64_t token) const { return tokens.front().position + token + 1; }
-    [[nodiscard]] std::int64_t blocks() const { return tokens.back().position / kKvBlockTokens + 1; }
+    /// The keys that a token sees are [first_key, end_key), by its place in the item.
+    [[nodiscard]] std::int64_t end_key(std::int64_t token) const { return tokens.front().position + token + 1; }
+    [[nodiscard]] std::int64_t first_key(std::int64_t token) const {
+      return std::max<std::int64_t>(0, end_key(token) - window);
+    }
+    /// Blocks that some token sees, from first_block() on.
+    [[nodiscard]] std::int64_t first_block() const { return first_key(0) / kKvBlockTokens; }
+    [[nodiscard]] std::int64_t blocks() const { return tokens.back().position / kKvBlockTokens + 1 - first_block(); }
     [[nodiscard]] std::int64_t stride() const { return blocks() * kKvBlockTokens; }
+    /// The key whose score stands first.
+    [[nodiscard]] std::int64_t origin() const { return first_block() * kKvBlockTokens; }
   };
   [[nodiscard]] Item item(PartRange rows, std::int64_t kv_head) const {
     const auto begin = static_cast<std::size_t>(rows.begin);
-    return {tokens.subspan(begin, static_cast<std::size_t>(rows.end) - begin), rows.begin, kv_head};
+    return {tokens.subspan(begin, static_cast<std::size_t>(rows.end) - begin), rows.begin, kv_head, rule.window};
   }
   /// Items of one token.
   [[nodiscard]] std::int64_t items() const { return q.rows * shape.kv_heads; }
@@ -87,9 +95,9 @@ struct AttentionCall {
     return item({row, row + 1}, i % shape.kv_heads);
   }
 
-  /// Key or value block `b`, or the last one, whose place in a layer is `at`.
+  /// The item's key or value block `b`, or the last one, whose place in a layer is `at`.
   static const std::byte* block_at(const Item& item, std::int64_t b, std::int64_t at) {
-    return bytes_of(*item.tokens.front().blocks[std::min(b, item.blocks() - 1)]) + at;
+    return bytes_of(*item.tokens.front().blocks[item.first_block() + std::min(b, item.blocks() - 1)]) + at;
   }
   /// Kernels take rows at equal distances: here `count` of them, the first being head `head` of token `token`, the
   /// others its other heads or that head of the tokens after it.
@@ -123,23 +131,27 @@ struct AttentionCall {
     return rows.of_one_token ? item.count() * item.stride() : item.stride();
   }
 
-  /// Scores of block `b` alone, for the tokens that see some of it.
+  /// Scores of the item's block `b` alone, for the tokens that see some of it.
   void scores_of_block(const Item& item, std::int64_t b, float* scores) const {
     const std::int64_t place = layout.key(layer, item.kv_head);
-    const std::int64_t first = std::max<std::int64_t>(0, b * kKvBlockTokens + 1 - item.keys(0));
-    for_rows(first, item.count(), [&](const Rows& rows) {
+    const std::int64_t first_key = item.origin() + b * kKvBlockTokens;
+    const std::int64_t first = std::max<std::int64_t>(0, first_key + 1 - item.end_key(0));
+    const std::int64_t last = std::min(item.count(), first_key + kKvBlockTokens + rule.window - item.end_key(0));
+    for_rows(first, last, [&](const Rows& rows) {
       table.attention_scores[type](at(q, item, rows), rows.count, distance(q, rows), block_at(item, b, place),
-                                   block_at(item, b + 1, place), shape.head_dim, scale,
+                                   block_at(item, b + 1, place), shape.head_dim, rule.scale,
                                    scores + score_at(item, rows) + b * kKvBlockTokens, score_distance(item, rows));
     });
   }
   /// In place, scores of one head of one token → probabilities.
   void softmax_of_row(const Item& item, std::int64_t token, std::int64_t head, float* scores) const {
-    float* row = scores + (head * item.count() + token) * item.stride();
-    table.softmax(row, item.keys(token));
+    const std::int64_t first = item.first_key(token);
+    const std::int64_t keys = item.end_key(token) - first;
+    float* row = scores + (head * item.count() + token) * item.stride() + first - item.origin();
+    table.softmax(row, keys);
     if (probabilities.data == nullptr) return;
-    std::copy_n(row, std::min(item.keys(token), probabilities.cols),
-                probabilities.row(((item.row + token) * shape.kv_heads + item.kv_head) * heads + head));
+    std::copy_n(row, std::min(keys, probabilities.cols - first),
+                probabilities.row(((item.row + token) * shape.kv_heads + item.kv_head) * heads + head) + first);
   }
   /// Dimensions [begin, end) of the output of all heads. What all tokens see of a block is read once for all of them.
   void values_of_dims(const Item& item, const float* scores, std::int64_t begin, std::int64_t end) const {
@@ -147,21 +159,27 @@ struct AttentionCall {
       std::fill_n(at(out, item, {i / heads, i % heads, 1, true}) + begin, end - begin, 0.0F);
     }
     for (std::int64_t b = 0; b < item.blocks(); ++b) {
-      const std::int64_t first_key = b * kKvBlockTokens;
       const std::int64_t place = layout.value(layer, item.kv_head);
       const auto add = [&](const Rows& rows, std::int64_t from, std::int64_t to) {
         const kernels::ValuePart part{layout.value_stride, from, to - from, begin, end - begin};
-        table.attention_values[type](scores + score_at(item, rows) + first_key + from, rows.count,
+        table.attention_values[type](scores + score_at(item, rows) + b * kKvBlockTokens + from, rows.count,
                                      score_distance(item, rows), block_at(item, b, place), block_at(item, b + 1, place),
                                      part, at(out, item, rows) + begin, distance(out, rows));
       };
-      const auto seen = [&](std::int64_t token) {
-        return std::clamp<std::int64_t>(item.keys(token) - first_key, 0, kKvBlockTokens);
+      const auto in_block = [&](std::int64_t key) {
+        return std::clamp<std::int64_t>(key - item.origin() - b * kKvBlockTokens, 0, kKvBlockTokens);
       };
-      for_rows(0, item.count(), [&](const Rows& rows) { add(rows, 0, seen(0)); });
-      for (std::int64_t t = 1; t < item.count(); ++t) {
-        if (seen(t) > seen(0)) add({t, 0, heads, true}, seen(0), seen(t));
+      // Both ends move on from token to token: [begin of the last, end of the first) is what all see, if anything.
+      const std::int64_t all_from = in_block(item.first_key(item.count() - 1));
+      const std::int64_t all_to = std::max(all_from, in_block(item.end_key(0)));
+      const auto add_of_token = [&](std::int64_t t, std::int64_t from, std::int64_t to) {
+        if (from < to) add({t, 0, heads, true}, from, to);
+      };
+      for (std::int64_t t = 0; t + 1 < item.count(); ++t) {
+        add_of_token(t, in_block(item.first_key(t)), std::min(in_block(item.end_key(t)), all_from));
       }
+      if (all_from < all_to) for_rows(0, item.count(), [&](const Rows& rows) { add(rows, all_from, all_to); });
+      for (std::int64_t t = 1; t < item.count(); ++t) add_of_token(t, all_to, in_block(item.end_key(t)));
     }
   }
 };
@@ -282,13 +300,13 @@ void CpuBackend::store_kv(const KvShape& shape, std::int64_t layer, MatrixView<c
   });
 }
 
-void CpuBackend::attention(const KvShape& shape, std::int64_t layer, MatrixView<const float> q, float scale,
+void CpuBackend::attention(const KvShape& shape, std::int64_t layer, MatrixView<const float> q, AttentionRule rule,
                            std::span<const KvCursor> tokens, MatrixView<float> out, MatrixView<float> probabilities) {
   const std::int64_t heads = q.cols / shape.head_dim / shape.kv_heads;
-  const AttentionCall call{table_, KvLayout(shape), shape, layer, heads, q, scale, tokens, out, probabilities};
+  const AttentionCall call{table_, KvLayout(shape), shape, layer, heads, q, rule, tokens, out, probabilities};
   scores_.resize(static_cast<std::size_t>(pool_.size()));
   std::int64_t keys = 0;
-  for (const KvCursor& token : tokens) keys = std::max(keys, token.position + 1);
+  for (const KvCursor& token : tokens) keys = std::max(keys, std::min(token.position + 1, rule.window));
   // Sharing an item costs two more meetings of the threads: worth it where they would be uneven otherwise.
   if (pool_.size() > 1 && call.items() < 4 * pool_.size() && keys >= kSharedKeys) {
     attend_together(call, pool_, scores_[0]);

@@ -23,8 +23,8 @@ struct Result {
   bool operator==(const Result&) const = default;
 };
 
-/// Attention of the last of `keys` tokens, 6 query heads over 3 key heads of 40.
-Result last_token(KvType type, std::int64_t keys, int threads) {
+/// Attention of the last of `keys` tokens over a window, 6 query heads over 3 key heads of 40.
+Result last_token(KvType type, std::int64_t keys, std::int64_t window, int threads) {
   ThreadPool pool(threads);
   CpuBackend cpu(kernels::choose_table("", detect_cpu_features()), pool);
   const KvShape shape{2, 3, 40, type};
@@ -47,7 +47,7 @@ Result last_token(KvType type, std::int64_t keys, int threads) {
   cpu.store_kv(shape, 1, {k.data(), keys, 120}, {v.data(), keys, 120}, cursors);
   const auto q = random(240);
   Result result{std::vector<float>(240), std::vector<float>(static_cast<std::size_t>(6 * keys))};
-  cpu.attention(shape, 1, {q.data(), 1, 240}, 0.2F, std::span(cursors).last(1), {result.out.data(), 1, 240},
+  cpu.attention(shape, 1, {q.data(), 1, 240}, {0.2F, window}, std::span(cursors).last(1), {result.out.data(), 1, 240},
                 {result.probabilities.data(), 6, keys});
   return result;
 }
@@ -56,8 +56,12 @@ Result last_token(KvType type, std::int64_t keys, int threads) {
 TEST(Attention, OfOneTokenIsTheSameWithEveryNumberOfThreads) {
   for (const KvType type : kTypes) {
     for (const std::int64_t keys : {31, 255, 256, 257, 300, 512}) {
-      const Result alone = last_token(type, keys, 1);
-      for (const int threads : {2, 3, 5}) EXPECT_EQ(last_token(type, keys, threads), alone) << keys << ' ' << threads;
+      for (const std::int64_t window : {kAllKeys, std::int64_t{259}}) {
+        const Result alone = last_token(type, keys, window, 1);
+        for (const int threads : {2, 3, 5}) {
+          EXPECT_EQ(last_token(type, keys, window, threads), alone) << keys << ' ' << window << ' ' << threads;
+        }
+      }
     }
   }
 }
@@ -101,7 +105,7 @@ struct Row {
 };
 
 /// The call at once, or with one call for each token. q: as many random numbers as needed, the same each time.
-Result attend(const kernels::KernelTable& table, int threads, KvType type, std::int64_t group,
+Result attend(const kernels::KernelTable& table, int threads, KvType type, std::int64_t group, std::int64_t window,
               std::span<const std::int64_t> lengths, std::span<const Row> rows, bool at_once) {
   ThreadPool pool(threads);
   CpuBackend cpu(table, pool);
@@ -121,7 +125,7 @@ Result attend(const kernels::KernelTable& table, int threads, KvType type, std::
                 std::vector<float>(static_cast<std::size_t>(count * heads * keys), -5.0F)};
   const std::int64_t step = at_once ? count : 1;
   for (std::int64_t i = 0; i < count; i += step) {
-    cpu.attention(shape, 0, {q.data() + i * stride, step, width, stride}, 0.3F,
+    cpu.attention(shape, 0, {q.data() + i * stride, step, width, stride}, {0.3F, window},
                   std::span(cursors).subspan(static_cast<std::size_t>(i), static_cast<std::size_t>(step)),
                   {result.out.data() + i * stride, step, width, stride},
                   {result.probabilities.data() + i * heads * keys, step * heads, keys});
@@ -136,13 +140,13 @@ bool same(const std::vector<float>& a, const std::vector<float>& b) {
   });
 }
 
-void expect_same_as_token_by_token(KvType type, std::int64_t group, std::span<const std::int64_t> lengths,
-                                   std::span<const Row> rows, int threads) {
-  const Result expected = attend(kernels::kScalarTable, 1, type, group, lengths, rows, false);
+void expect_same_as_token_by_token(KvType type, std::int64_t group, std::int64_t window,
+                                   std::span<const std::int64_t> lengths, std::span<const Row> rows, int threads) {
+  const Result expected = attend(kernels::kScalarTable, 1, type, group, window, lengths, rows, false);
   for (const kernels::KernelTable* table : kernels::built_tables()) {
     if ((table->required & ~detect_cpu_features()) != 0) continue;
     for (const bool at_once : {false, true}) {
-      const Result result = attend(*table, threads, type, group, lengths, rows, at_once);
+      const Result result = attend(*table, threads, type, group, window, lengths, rows, at_once);
       EXPECT_TRUE(same(result.out, expected.out)) << table->name << ' ' << at_once;
       EXPECT_TRUE(same(result.probabilities, expected.probabilities)) << table->name << ' ' << at_once;
     }
@@ -157,7 +161,9 @@ TEST(Attention, OfAPromptIsTheSameAsTokenByToken) {
         std::vector<Row> rows;
         for (std::int64_t position = begin; position < end; ++position) rows.push_back({0, position});
         const std::int64_t lengths[] = {end};
-        expect_same_as_token_by_token(type, group, lengths, rows, 1);
+        for (const std::int64_t window : {kAllKeys, std::int64_t{1}, std::int64_t{37}}) {
+          expect_same_as_token_by_token(type, group, window, lengths, rows, 1);
+        }
       }
     }
   }
@@ -177,7 +183,8 @@ TEST(Attention, OfManySequencesIsTheSameAsTokenByToken) {
     }
     const KvType type = *rc::gen::elementOf(std::vector<KvType>(std::begin(kTypes), std::end(kTypes)));
     const auto group = *rc::gen::inRange<std::int64_t>(1, 6);
-    expect_same_as_token_by_token(type, group, lengths, rows, *rc::gen::inRange(1, 5));
+    const std::int64_t window = *rc::gen::inRange<std::int64_t>(1, 130);
+    expect_same_as_token_by_token(type, group, window, lengths, rows, *rc::gen::inRange(1, 5));
     RC_ASSERT(!testing::Test::HasFailure());
   }));
 }
@@ -246,7 +253,7 @@ TEST(KvBlock, GivesBackWhatWasStoredToWithinHalfAStep) {
   }
 }
 
-TEST(Attention, IsWhatDoublesGiveOfTheStoredRows) {
+void expect_what_doubles_give(std::int64_t window) {
   constexpr double kUlp = 0x1p-24;
   constexpr std::int64_t kLength = 75;
   constexpr std::int64_t kGroup = 3;
@@ -258,14 +265,16 @@ TEST(Attention, IsWhatDoublesGiveOfTheStoredRows) {
     std::vector<float> out(q.size());
     Rng rng(4);
     for (float& v : q) v = static_cast<float>(rng.uniform() * 2 - 1);
-    one.cpu.attention(shape, 1, {q.data(), kLength, width}, 0.25F, one.cursors, {out.data(), kLength, width}, {});
+    one.cpu.attention(shape, 1, {q.data(), kLength, width}, {0.25F, window}, one.cursors, {out.data(), kLength, width},
+                      {});
     for (std::int64_t t = 0; t < kLength; ++t) {
       for (std::int64_t h = 0; h < kKvHeads * kGroup; ++h) {
         const float* query = q.data() + t * width + h * kHeadDim;
         const float* keys = one.read.data() + h / kGroup * kHeadDim;
+        const std::int64_t first = std::max<std::int64_t>(0, t + 1 - window);
         std::vector<double> p;
         double worst = 0.0;  // error of a score
-        for (std::int64_t j = 0; j <= t; ++j) {
+        for (std::int64_t j = first; j <= t; ++j) {
           double sum = 0.0;
           double magnitude = 0.0;
           for (std::int64_t d = 0; d < kHeadDim; ++d) {
@@ -284,8 +293,8 @@ TEST(Attention, IsWhatDoublesGiveOfTheStoredRows) {
         for (std::int64_t d = 0; d < kHeadDim; ++d) {
           double expected = 0.0;
           double magnitude = 0.0;
-          for (std::int64_t j = 0; j <= t; ++j) {
-            const double term = p[static_cast<std::size_t>(j)] / total * keys[(kLength + j) * one.width + d];
+          for (std::int64_t j = first; j <= t; ++j) {
+            const double term = p[static_cast<std::size_t>(j - first)] / total * keys[(kLength + j) * one.width + d];
             expected += term;
             magnitude += std::fabs(term);
           }
@@ -297,14 +306,17 @@ TEST(Attention, IsWhatDoublesGiveOfTheStoredRows) {
   }
 }
 
+TEST(Attention, IsWhatDoublesGiveOfTheStoredRows) { expect_what_doubles_give(kAllKeys); }
+TEST(Attention, OverAWindowIsWhatDoublesGiveOfTheRowsInIt) { expect_what_doubles_give(20); }
+
 // So many keys that the scores of 32 tokens would take too much memory: fewer tokens at a time.
 TEST(Attention, OfALongContextIsTheSameAsTokenByToken) {
   const std::int64_t lengths[] = {9000};
   std::vector<Row> rows;
   for (std::int64_t position = 8975; position < 9000; ++position) rows.push_back({0, position});
   const auto& table = kernels::choose_table("", detect_cpu_features());
-  const Result expected = attend(table, 1, KvType::f16, 4, lengths, rows, false);
-  const Result result = attend(table, 1, KvType::f16, 4, lengths, rows, true);
+  const Result expected = attend(table, 1, KvType::f16, 4, kAllKeys, lengths, rows, false);
+  const Result result = attend(table, 1, KvType::f16, 4, kAllKeys, lengths, rows, true);
   EXPECT_TRUE(same(result.out, expected.out));
   EXPECT_TRUE(same(result.probabilities, expected.probabilities));
 }

@@ -47,7 +47,13 @@ void CpuBackend::embed(const DenseWeights& table, std::span<const std::int32_t> 
 
 void CpuBackend::rms_norm(MatrixView<const float> x, std::span<const float> weight, float eps, MatrixView<float> out) {
   const float* w = weight.empty() ? nullptr : weight.data();
-  for_each_row(x.rows, [&](std::int64_t t) { table_.rms_norm(x.row(t), w, eps, x.cols, out.row(t)); });
+  const std::int64_t width = weight.empty() ? x.cols : std::ssize(weight);
+  assert(x.cols % width == 0);
+  for_each_row(x.rows, [&](std::int64_t t) {
+    for (std::int64_t at = 0; at < x.cols; at += width) {
+      table_.rms_norm(x.row(t) + at, w, eps, width, out.row(t) + at);
+    }
+  });
 }
 
 const void* CpuBackend::read_rows(const CpuDense& weights, int part, PartRange rows) {
@@ -110,6 +116,13 @@ void CpuBackend::add(MatrixView<float> x, MatrixView<const float> y) {
     float* a = x.row(t);
     const float* b = y.row(t);
     for (std::int64_t i = 0; i < x.cols; ++i) a[i] += b[i];
+  });
+}
+
+void CpuBackend::scale(MatrixView<float> x, float factor) {
+  for_each_row(x.rows, [&](std::int64_t t) {
+    float* row = x.row(t);
+    for (std::int64_t i = 0; i < x.cols; ++i) row[i] *= factor;
   });
 }
 

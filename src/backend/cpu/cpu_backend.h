@@ -48,12 +48,13 @@ class CpuBackend final : public Backend {
             const float* sin) override;
   void store_kv(const KvShape& shape, std::int64_t layer, MatrixView<const float> keys, MatrixView<const float> values,
                 std::span<const KvCursor> tokens) override;
-  void attention(const KvShape& shape, std::int64_t layer, MatrixView<const float> q, float scale,
+  void attention(const KvShape& shape, std::int64_t layer, MatrixView<const float> q, AttentionRule rule,
                  std::span<const KvCursor> tokens, MatrixView<float> out, MatrixView<float> probabilities) override;
   void activate(Activation act, MatrixView<const float> x, MatrixView<float> out) override;
   void activate_gated(Activation act, MatrixView<const float> gate, MatrixView<const float> up,
                       MatrixView<float> out) override;
   void add(MatrixView<float> x, MatrixView<const float> y) override;
+  void scale(MatrixView<float> x, float factor) override;
 
   /// A matrix as one token reads it. Only good for a hint: the memory may be gone.
   struct Stream {

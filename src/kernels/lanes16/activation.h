@@ -12,6 +12,11 @@ inline Lanes relu2_of(Lanes x) {
 
 inline Lanes silu_of(Lanes x) { return div(x, add(splat(1.0F), exp(sub(splat(-0.0F), x)))); }
 
+inline Lanes gelu_tanh_of(Lanes x) {
+  const Lanes twice_u = mul(x, fma(splat(kGeluCubic), mul(x, x), splat(kGeluLinear)));
+  return div(x, add(splat(1.0F), exp(sub(splat(-0.0F), twice_u))));
+}
+
 template <Lanes (*f)(Lanes)>
 void activate(const float* x, std::int64_t n, float* y) {
   for_vectors(n, [&](std::int64_t i, auto part) { store(y + i, f(load(x + i, part)), part); });

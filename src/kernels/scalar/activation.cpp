@@ -21,8 +21,8 @@ float gelu_of(float x) {
 }
 
 float gelu_tanh_of(float x) {
-  const double v = x;
-  return static_cast<float>(0.5 * v * (1.0 + std::tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v))));
+  const float twice_u = x * std::fma(kGeluCubic, x * x, kGeluLinear);
+  return x / (1.0F + exp(-twice_u));
 }
 
 template <float (*f)(float)>
