@@ -1,9 +1,9 @@
 #pragma once
 /// Checkpoints from one form to another.
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,8 +13,8 @@ struct ConvertOptions {
   /// How ternary weights are written: "packed" or "bf16" (dequantized) in a Hugging Face folder, "i2_s", "tq1_0",
   /// "tq2_0" or "q2_0" in a GGUF file. Empty: "i2_s" when the output is called *.gguf, else "packed".
   std::string weights;
-  /// Element type of embedding and head: "f32", "f16", "bf16", and in a GGUF file "q8_0", "q6_k", "q4_0". Empty: as they
-  /// are. A tied head has the embedding's.
+  /// Element type of embedding and head: "f32", "f16", "bf16", and in a GGUF file "q8_0", "q6_k", "q4_0". Empty: as
+  /// they are. A tied head has the embedding's.
   std::string embedding;
   std::string head;
   int threads = 2;
@@ -49,7 +49,8 @@ struct QuantizedLayer {
 };
 
 /// Makes a ternary checkpoint of a float one by BitNet b1.58's absmean quantization, γ = max(mean|W|, 1e-5),
-/// T = clamp(round(W / γ), -1, 1), and writes it like convert(). Layers that are ternary already and those of
+/// T = clamp(round(W / γ), -1, 1), and writes it like convert(). γ of groups is rounded to half precision, as block
+/// types hold it. Layers that are ternary already and those of
 /// modules_to_not_convert stay; so a ternary checkpoint may come in to get another embedding or head.
 /// Returns the layers that were quantized: every q_proj from the first layer to the last, then every k_proj …
 [[nodiscard]] std::vector<QuantizedLayer> quantize(const std::filesystem::path& input,

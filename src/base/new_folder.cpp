@@ -13,19 +13,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// "a/b/" and "a/b" name the same folder; the temporary one stands beside it.
-fs::path without_slash(const fs::path& path) { return path.has_filename() ? path : path.parent_path(); }
+/// "a/b/" and "a/b/." name the folder "a/b"; the temporary one stands beside it.
+fs::path named(const fs::path& path) {
+  const fs::path normal = path.lexically_normal();
+  return normal.has_filename() ? normal : normal.parent_path();
+}
 
 }  // namespace
 
-NewFolder::NewFolder(const fs::path& target) : target_(without_slash(target)) {
+NewFolder::NewFolder(const fs::path& target) : target_(named(target)) {
   std::error_code error;
   if (fs::exists(target_, error) && !(fs::is_directory(target_, error) && fs::is_empty(target_, error))) {
     fail(ErrorKind::invalid_argument, "{} is there already and not an empty folder; remove it or name another one",
          target_.string());
   }
   temporary_ = target_;
-  temporary_ += fmt::format(".tmp.{}", getpid());
+  // The address tells apart the threads of one process that write the same target at the same time.
+  temporary_ += fmt::format(".tmp.{}.{}", getpid(), fmt::ptr(static_cast<const void*>(this)));
   fs::remove_all(temporary_, error);
   if (!fs::create_directories(temporary_, error) || error) {
     fail(ErrorKind::io, "cannot make the folder {}: {}", temporary_.string(), error.message());

@@ -31,8 +31,8 @@ Effect measure_effect(const std::string& input, const std::string& output, const
 }
 
 std::string in_words(const std::vector<QuantizedLayer>& layers) {
-  std::string text = fmt::format("{:<40} {:>13} {:>8} {:>8} {:>11} {:>7}\n", "", "shape", "error", "zeros", "scale",
-                                 "scales");
+  std::string text =
+      fmt::format("{:<40} {:>13} {:>8} {:>8} {:>11} {:>7}\n", "", "shape", "error", "zeros", "scale", "scales");
   for (const QuantizedLayer& layer : layers) {
     text += fmt::format("{:<40} {:>13} {:>7.2f}% {:>7.2f}% {:>11.5g} {:>7}\n", layer.name,
                         fmt::format("{} × {}", layer.rows, layer.cols), 100 * layer.error, 100 * layer.zeros,
@@ -44,12 +44,13 @@ std::string in_words(const std::vector<QuantizedLayer>& layers) {
 }  // namespace
 
 int quantize_command(const Arguments& arguments) {
-  CommandLine line({"quantize", "INPUT OUTPUT",
-                    "Makes a ternary model of one in full precision (absmean, BitNet b1.58), in a Hugging Face folder or a\n"
-                    "GGUF file; with a ternary INPUT only its embedding and head change.",
-                    "  bitnet quantize models/float-model models/ternary-model\n"
-                    "  bitnet quantize models/float-model small.gguf --scale-per row --weights tq2_0\n"
-                    "  bitnet quantize models/my-model small.gguf --embedding q6_k --text wiki.txt"});
+  CommandLine line(
+      {"quantize", "INPUT OUTPUT",
+       "Makes a ternary model of one in full precision (absmean, BitNet b1.58), in a Hugging Face folder or a\n"
+       "GGUF file; with a ternary INPUT only its embedding and head change.",
+       "  bitnet quantize models/float-model models/ternary-model\n"
+       "  bitnet quantize models/float-model small.gguf --scale-per row --weights tq2_0\n"
+       "  bitnet quantize models/my-model small.gguf --embedding q6_k --text wiki.txt"});
   ConversionFlags flags(line.app(), "Quantizing");
   QuantizeOptions options;
   std::string text_file;
@@ -58,7 +59,8 @@ int quantize_command(const Arguments& arguments) {
       .add_option("--scale-per", options.granularity, "What one scale belongs to: tensor, row, group-64, group-128")
       ->default_str("tensor");
   line.app()
-      .add_option("--text", text_file, "Measure the perplexity of this text with the input's embedding and head, and after")
+      .add_option("--text", text_file,
+                  "Measure the perplexity of this text with the input's embedding and head, and after")
       ->type_name("FILE");
   line.app().add_flag("--json", json, "Print JSON");
   if (!line.parse(arguments)) return 0;
@@ -73,8 +75,12 @@ int quantize_command(const Arguments& arguments) {
   if (json) {
     Json tensors = Json::array();
     for (const QuantizedLayer& layer : layers) {
-      tensors.push_back({{"name", layer.name}, {"shape", {layer.rows, layer.cols}}, {"relative_error", layer.error},
-                         {"zero_fraction", layer.zeros}, {"scale", layer.scale}, {"scales", layer.scales}});
+      tensors.push_back({{"name", layer.name},
+                         {"shape", {layer.rows, layer.cols}},
+                         {"relative_error", layer.error},
+                         {"zero_fraction", layer.zeros},
+                         {"scale", layer.scale},
+                         {"scales", layer.scales}});
     }
     Json out = {{"output", flags.output}, {"tensors", tensors}};
     if (effect) out["perplexity"] = {{"full_precision_head", effect->before}, {"output", effect->after}};

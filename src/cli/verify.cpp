@@ -90,7 +90,8 @@ int verify_command(const Arguments& arguments) {
   bool json = false;
   line.app().add_option("model", model);
   line.app().add_option("--reference", reference, "Compare with this file")->type_name("FILE");
-  line.app().add_option("--against", against, "Compare with this form of the model, tensor by tensor and in logits")
+  line.app()
+      .add_option("--against", against, "Compare with this form of the model, tensor by tensor and in logits")
       ->type_name("MODEL");
   line.app().add_flag("--json", json, "Print JSON");
   const EngineFlags engine_flags(line.app());

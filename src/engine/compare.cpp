@@ -26,7 +26,8 @@ constexpr std::int64_t kTokens = 48;
 
 void expect_same(std::string_view field, std::int64_t first, std::int64_t second) {
   if (first == second) return;
-  fail(ErrorKind::invalid_argument, "these are two models, not two forms of one: {} is {} and {}", field, first, second);
+  fail(ErrorKind::invalid_argument, "these are two models, not two forms of one: {} is {} and {}", field, first,
+       second);
 }
 
 class ModelComparison {
@@ -42,6 +43,9 @@ class ModelComparison {
     expect_same("num_key_value_heads", a.num_key_value_heads, b.num_key_value_heads);
     expect_same("head_dim", a.head_dim, b.head_dim);
     expect_same("vocab_size", a.vocab_size, b.vocab_size);
+    expect_same("attn_sub_norm", a.attn_sub_norm, b.attn_sub_norm);
+    expect_same("ffn_sub_norm", a.ffn_sub_norm, b.ffn_sub_norm);
+    expect_same("a gate", a.feed_forward == FeedForwardKind::gated, b.feed_forward == FeedForwardKind::gated);
   }
 
   VerifyReport run() {
@@ -148,8 +152,8 @@ class ModelComparison {
 
   static double factor(const backend::TernaryWeights& weights, std::int64_t row, std::int64_t column) {
     const backend::WeightScales& scales = weights.scales();
-    return static_cast<double>(loading::weight_factor(
-        scales.rule, loading::scale_at(scales, weights.out(), weights.in(), row, column)));
+    return static_cast<double>(
+        loading::weight_factor(scales.rule, loading::scale_at(scales, weights.out(), weights.in(), row, column)));
   }
   static double relative(double a, double b) { return std::abs(a - b) / std::max(std::abs(a), std::abs(b)); }
 
@@ -168,8 +172,8 @@ class ModelComparison {
   /// Both networks on the same tokens, spread over the vocabulary.
   void logits() {
     const std::int64_t vocab = first_.config().vocab_size;
-    const std::int64_t count = std::min(
-        {kTokens, first_.config().max_position_embeddings, second_.config().max_position_embeddings});
+    const std::int64_t count =
+        std::min({kTokens, first_.config().max_position_embeddings, second_.config().max_position_embeddings});
     std::vector<model::BatchToken> batch;
     for (std::int64_t i = 0; i < count; ++i) batch.push_back({static_cast<std::int32_t>(i * 7919 % vocab), 0, true});
     std::vector<float> results[2];

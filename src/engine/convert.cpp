@@ -1,8 +1,5 @@
 #include "bitnet/convert.h"
 
-#include <algorithm>
-#include <array>
-
 #include "backend/cpu/cpu_backend.h"
 #include "base/cpu_features.h"
 #include "base/fail.h"
@@ -55,8 +52,8 @@ loading::Granularity granularity(const std::string& name) {
   for (std::size_t i = 0; i < std::size(kNames); ++i) {
     if (kNames[i] == name) return static_cast<loading::Granularity>(i);
   }
-  fail(ErrorKind::invalid_argument, "\"{}\" is not what a scale can belong to; expected tensor, row, group-64 or group-128",
-       name);
+  fail(ErrorKind::invalid_argument,
+       "\"{}\" is not what a scale can belong to; expected tensor, row, group-64 or group-128", name);
 }
 
 void write(loading::StoredModel& stored, const std::filesystem::path& output, const ConvertOptions& options) {
@@ -79,13 +76,11 @@ std::vector<QuantizedLayer> quantize(const std::filesystem::path& input, const s
                                      const QuantizeOptions& options) {
   (void)ternary_target(options.output.weights, output);
   std::vector<QuantizedLayer> layers;
-  loading::QuantizedModel stored(
-      loading::open_model(input, options.output.log), granularity(options.granularity),
-      [&](const loading::QuantizedTensor& tensor) {
-        if (std::any_of(layers.begin(), layers.end(), [&](const auto& seen) { return seen.name == tensor.name; })) return;
-        layers.push_back(
-            {tensor.name, tensor.rows, tensor.cols, tensor.error, tensor.zeros, tensor.scale, tensor.scales});
-      });
+  loading::QuantizedModel stored(loading::open_model(input, options.output.log), granularity(options.granularity),
+                                 [&](const loading::QuantizedTensor& tensor) {
+                                   layers.push_back({tensor.name, tensor.rows, tensor.cols, tensor.error, tensor.zeros,
+                                                     tensor.scale, tensor.scales});
+                                 });
   write(stored, output, options.output);
   return layers;
 }

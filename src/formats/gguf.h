@@ -125,7 +125,8 @@ struct GgufWriteEntry {
 /// file appears under its name only when it is complete. Holds one piece of one tensor at a time.
 /// Throws Error(invalid_argument) for a name that is used twice or too long, a shape that is empty or does not fit its
 /// type, a `produce` that wrote another number of bytes, the key general.alignment, and q2_0_128, whose number means
-/// something else to most readers (q2_0 holds the same weights with each scale twice); Error(io).
+/// something else to most readers (q2_0 holds the same weights with each scale twice); Error(limit) for a header that
+/// GgufFile would refuse; Error(io).
 void write_gguf(const std::filesystem::path& path, std::span<const GgufWriteEntry> metadata,
                 std::span<const GgufWriteTensor> tensors);
 

@@ -117,6 +117,10 @@ std::string make_header(std::span<const GgufWriteEntry> metadata, std::span<cons
     offset += padded(written_bytes(tensor));
   }
   header.text.resize(padded(header.text.size()));
+  if (header.text.size() > kGgufMaxHeader) {
+    fail(ErrorKind::limit, "a GGUF file would have {} bytes of metadata; no more than {} can be read back",
+         header.text.size(), kGgufMaxHeader);
+  }
   return std::move(header.text);
 }
 

@@ -18,7 +18,6 @@ namespace {
 namespace dom = simdjson::dom;
 
 constexpr std::size_t kLengthBytes = 8;
-constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // as the reference implementation
 
 /// What the header says about one tensor. Offsets count from the first byte after the header.
 struct Declared {
@@ -200,9 +199,9 @@ void SafetensorsFile::parse(std::span<const std::byte> bytes) {
   }
   std::uint64_t header_bytes = 0;
   for (std::size_t i = 0; i < kLengthBytes; ++i) header_bytes |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
-  if (header_bytes > kMaxHeaderBytes || header_bytes > bytes.size() - kLengthBytes) {
+  if (header_bytes > kSafetensorsMaxHeader || header_bytes > bytes.size() - kLengthBytes) {
     fail(ErrorKind::corrupt, "{}: the header length is {}; {} bytes follow it, and at most {} are accepted", source,
-         header_bytes, bytes.size() - kLengthBytes, kMaxHeaderBytes);
+         header_bytes, bytes.size() - kLengthBytes, kSafetensorsMaxHeader);
   }
   const auto* text = reinterpret_cast<const char*>(bytes.data() + kLengthBytes);
   HeaderReader header({text, static_cast<std::size_t>(header_bytes)}, source);

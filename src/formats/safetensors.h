@@ -19,6 +19,9 @@
 
 namespace bitnet::formats {
 
+/// Bytes of names and metadata that are read, as by the reference implementation.
+inline constexpr std::uint64_t kSafetensorsMaxHeader = 100'000'000;
+
 struct SafetensorsEntry {
   std::string name;
   TensorView view;         ///< aligned for its dtype; lives as long as the file object
@@ -106,7 +109,7 @@ struct StreamedTensor {
 /// Writes a file that appears under its name only when it is complete. The same tensors give the same bytes in any
 /// order of `tensors`, and the bytes that the reference library writes: by element type, largest elements first, then
 /// by name. Throws Error(invalid_argument) for a name that is used twice, is "__metadata__" or not UTF-8, and for a
-/// `produce` that wrote another number of bytes; Error(io).
+/// `produce` that wrote another number of bytes; Error(limit) for a header that could not be read back; Error(io).
 void write_safetensors(const std::filesystem::path& path, std::span<const StreamedTensor> tensors,
                        const SafetensorsMetadata& metadata = {});
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,

@@ -59,6 +59,10 @@ std::string make_header(const std::vector<const StreamedTensor*>& order, const S
   if (text.back() == ',') text.pop_back();
   text += '}';
   text.resize((text.size() + 7) / 8 * 8, ' ');
+  if (text.size() > kSafetensorsMaxHeader) {
+    fail(ErrorKind::limit, "a safetensors file would have {} bytes of metadata; no more than {} can be read back",
+         text.size(), kSafetensorsMaxHeader);
+  }
   return text;
 }
 

@@ -271,7 +271,7 @@ TEST_F(Loader, WeightsOutliveTheirFile) {
     return out;
   };
   LoadedModel replaced = load(tiny_checkpoint(tiny_config()));
-  replaced.checkpoint = {};
+  replaced.stored.reset();
   const std::vector<float> before = rows(replaced);
   const std::filesystem::path file = folder.path() / "model.safetensors";
   const auto size = std::filesystem::file_size(file);
@@ -280,7 +280,7 @@ TEST_F(Loader, WeightsOutliveTheirFile) {
   EXPECT_EQ(rows(replaced), before);
 
   LoadedModel deleted = load(tiny_checkpoint(tiny_config()));
-  deleted.checkpoint = {};
+  deleted.stored.reset();
   std::filesystem::remove(file);
   EXPECT_EQ(rows(deleted), before);
 }

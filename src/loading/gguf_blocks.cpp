@@ -59,8 +59,9 @@ const std::uint8_t* bytes_of(std::span<const std::byte> bytes) {
 }
 
 [[noreturn]] void fail_code(const std::string& name, std::int64_t row, std::int64_t column) {
-  fail(ErrorKind::corrupt, "{}: row {}, column {} holds no ternary weight (code 3); expected codes 0, 1, 2 for -1, 0, +1",
-       name, row, column);
+  fail(ErrorKind::corrupt,
+       "{}: row {}, column {} holds no ternary weight (code 3); expected codes 0, 1, 2 for -1, 0, +1", name, row,
+       column);
 }
 
 void from_floats(GgufType type, std::span<const float> row, std::vector<std::byte>& out) {
@@ -114,7 +115,8 @@ void BlockReader::rows(std::int64_t row, std::int64_t rows, std::int8_t* weights
   const bool flat = type == GgufType::i2_s;
   // i2_s: blocks of the flattened matrix that the rows touch; else whole rows.
   const std::int64_t first = flat ? row * cols_ / pack::kI2sBlockWeights : row;
-  const std::int64_t end = flat ? ((row + rows) * cols_ + pack::kI2sBlockWeights - 1) / pack::kI2sBlockWeights : row + rows;
+  const std::int64_t end =
+      flat ? ((row + rows) * cols_ + pack::kI2sBlockWeights - 1) / pack::kI2sBlockWeights : row + rows;
   const std::size_t unit = flat ? pack::kI2sBlockBytes : formats::gguf_bytes(type, 1, cols_);
   thread_local std::vector<std::byte> bytes;
   bytes.resize(static_cast<std::size_t>(end - first) * unit);
@@ -142,14 +144,15 @@ void BlockReader::rows(std::int64_t row, std::int64_t rows, std::int8_t* weights
     scales.resize(static_cast<std::size_t>(cols_ / block));
     const auto bad = pack::unpack_ternary_blocks(form, reinterpret_cast<const std::uint8_t*>(from), cols_ / block, to,
                                                  scales.data());
-    if (bad) fail_code(file_.path().string() + ": tensor " + name, row + r, bad->block * block + bad->weight.value_or(0));
+    if (bad)
+      fail_code(file_.path().string() + ": tensor " + name, row + r, bad->block * block + bad->weight.value_or(0));
   }
 }
 
 backend::DenseSource dense_source(const formats::GgufTensor& tensor, std::string name, std::int64_t rows,
                                   std::int64_t cols, std::shared_ptr<const void> owner) {
-  return {std::move(name), dtype_of(tensor.type), tensor.bytes.data(), rows, cols, std::move(owner),
-          dense_form(tensor.type)};
+  return {std::move(name),  dtype_of(tensor.type),  tensor.bytes.data(), rows, cols,
+          std::move(owner), dense_form(tensor.type)};
 }
 
 GgufType type_of(const backend::DenseSource& source) {

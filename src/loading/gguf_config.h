@@ -7,7 +7,8 @@
 namespace bitnet::loading {
 
 /// What a GGUF file says about its network, as a Hugging Face config.json. Says in the log what it had to assume.
-/// Throws Error(unsupported) for an architecture that is not known, Error(corrupt) for keys or tensors that are missing.
+/// Throws Error(unsupported) for an architecture that is not known, Error(corrupt) for keys or tensors that are
+/// missing.
 [[nodiscard]] Json config_of(const formats::GgufFile& file, const LogSink& log);
 
 /// The ids that end a text: eos_token_id, eot_token_id and, where that is missing, the token that ends a turn.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "base/fail.h"
 #include "base/float16.h"
@@ -10,6 +11,7 @@
 #include "loading/convert.h"
 #include "loading/gguf_blocks.h"
 #include "loading/gguf_export_tokenizer.h"
+#include "loading/measured_scales.h"
 #include "loading/side_scales.h"
 #include "model/rope.h"
 
@@ -57,12 +59,13 @@ class GgufExport {
   GgufExport(StoredModel& stored, backend::Backend& backend, const Conversion& conversion)
       : stored_(stored), config_(stored.config()), backend_(backend), conversion_(conversion) {
     if (config_.feed_forward == FeedForwardKind::plain || config_.quantization.use_rms_norm || config_.input_norms) {
-      fail(ErrorKind::unsupported, "GGUF has no architecture for this model ({}{}); convert it to a Hugging Face folder",
-           config_.architecture, config_.quantization.use_rms_norm ? ", use_rms_norm" : "");
+      fail(ErrorKind::unsupported,
+           "GGUF has no architecture for this model ({}{}); convert it to a Hugging Face folder", config_.architecture,
+           config_.quantization.use_rms_norm ? ", use_rms_norm" : "");
     }
-    architecture_ = !config_.attn_sub_norm                     ? "llama"
+    architecture_ = !config_.attn_sub_norm                   ? "llama"
                     : config_.hidden_act == HiddenAct::relu2 ? "bitnet-b1.58"
-                                                               : "bitnet";
+                                                             : "bitnet";
   }
 
   void write(const std::filesystem::path& out) {
@@ -87,10 +90,15 @@ class GgufExport {
       WeightScales scales = read_scales(stored_, backend_, rule, layer);
       const std::string name = model::with_layer(rule.gguf, layer);
       if (scales.values.empty()) {
-        fail(ErrorKind::unsupported, "{} is in full precision (modules_to_not_convert); a GGUF file of a ternary "
-             "architecture cannot say so", model::with_layer(rule.names.front(), layer));
+        fail(ErrorKind::unsupported,
+             "{} is in full precision (modules_to_not_convert); a GGUF file of a ternary "
+             "architecture cannot say so",
+             model::with_layer(rule.names.front(), layer));
       }
       check_fits(rule, name, scales);
+      if (!keeps_groups(scales, rule.rows, rule.cols, formats::gguf_block(gguf_type(conversion_.target)))) {
+        regrouped_.insert(name);
+      }
       to_file_order(rule, scales.values);
       to_file_order(rule, scales.bias);
       scales_[name] = std::move(scales);
@@ -107,8 +115,10 @@ class GgufExport {
            name_of(type), block, flat ? "weights" : "columns");
     }
     if (flat && scales.values.size() > 1) {
-      fail(ErrorKind::unsupported, "{} has {} scales; i2_s holds one a tensor: use tq2_0 (one a row) or q2_0 (one for 64 "
-           "columns)", name, scales.values.size());
+      fail(ErrorKind::unsupported,
+           "{} has {} scales; i2_s holds one a tensor: use tq2_0 (one a row) or q2_0 (one for 64 "
+           "columns)",
+           name, scales.values.size());
     }
     if (!flat && scales.group != 0 && scales.group % block != 0) {
       fail(ErrorKind::unsupported, "{} has one scale for {} columns; {} holds one for {}: use q2_0", name, scales.group,
@@ -180,9 +190,10 @@ class GgufExport {
     std::vector<GgufWriteEntry> entries;
     for (const auto& [name, scales] : scales_) {
       // Without a bias, adding it before or after is the same.
-      const ScaleRule rule = scales.bias.empty() && scales.rule == ScaleRule::multiply_after_bias ? ScaleRule::multiply
-                                                                                                  : scales.rule;
-      const bool exact = std::all_of(scales.values.begin(), scales.values.end(), stored_exactly);
+      const ScaleRule rule =
+          scales.bias.empty() && scales.rule == ScaleRule::multiply_after_bias ? ScaleRule::multiply : scales.rule;
+      const bool exact =
+          !regrouped_.contains(name) && std::all_of(scales.values.begin(), scales.values.end(), stored_exactly);
       if (rule == ScaleRule::multiply && exact) continue;
       if (!needed || rule != ScaleRule::multiply) needed = rule;
       entries.push_back({std::string(kScalePrefix) + name, scales.values});
@@ -245,12 +256,12 @@ class GgufExport {
 
   void add_linear(const TensorRule& rule, std::int64_t layer, const std::string& name) {
     const GgufType type = gguf_type(conversion_.target);
-    tensors_.push_back({name + ".weight", type, Shape{rule.rows, rule.cols},
-                        [this, rule, layer, type](const auto& write) {
-                          const LinearContents linear = read_linear(stored_, backend_, rule, layer);
-                          write_ternary(rule, type, *linear.ternary, write);
-                          step();
-                        }});
+    tensors_.push_back(
+        {name + ".weight", type, Shape{rule.rows, rule.cols}, [this, rule, layer, type](const auto& write) {
+           const LinearContents linear = read_linear(stored_, backend_, rule, layer);
+           write_ternary(rule, type, *linear.ternary, write);
+           step();
+         }});
     const WeightScales& scales = scales_.at(name);
     if (scales.bias.empty()) return;
     ++steps_;
@@ -292,6 +303,7 @@ class GgufExport {
   const Conversion& conversion_;
   std::string architecture_;
   std::map<std::string, WeightScales> scales_;  // by GGUF name, rows in the file's order
+  std::set<std::string> regrouped_;             // whose groups a reader would not find in the blocks
   std::vector<GgufWriteEntry> metadata_;
   std::vector<GgufWriteTensor> tensors_;
   double steps_ = 0;

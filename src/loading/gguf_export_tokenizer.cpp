@@ -37,7 +37,8 @@ Tokens read_tokens(const Field& root, std::int64_t vocab_size) {
   out.types.assign(count, kUnused);
   const auto set = [&](std::uint64_t id, std::string_view text, TokenType type) {
     if (id >= count) {
-      fail(ErrorKind::corrupt, "{}: token id {} is not below the model's vocab_size of {}", root.path(), id, vocab_size);
+      fail(ErrorKind::corrupt, "{}: token id {} is not below the model's vocab_size of {}", root.path(), id,
+           vocab_size);
     }
     out.texts[id] = text;
     out.types[id] = type;
@@ -88,9 +89,15 @@ std::string_view pre_tokenizer_name(const Field& root) {
   const Field pre = root["pre_tokenizer"];
   if (pre.absent()) return {};
   const Field list = pre["pretokenizers"];
+  std::vector<Field> steps;
+  if (list.absent()) {
+    steps.push_back(pre);
+  } else {
+    steps = list.elements();
+  }
   std::string_view pattern;
   bool digits = false;
-  for (const Field& step : list.absent() ? std::vector<Field>{pre} : list.elements()) {
+  for (const Field& step : steps) {
     if (step["type"].string() == "Digits") digits = true;
     if (step["type"].string() != "Split") continue;
     const Field regex = step["pattern"]["Regex"];
@@ -116,6 +123,14 @@ std::vector<float> scores_of(const Field& root, const Tokens& tokens) {
     scores.push_back(found == ranks.end() ? -rank : found->second);
   }
   return scores;
+}
+
+/// Whether a text that begins with a letter is taken as if a space stood before it.
+bool adds_space(const Tokenizer& tokenizer) {
+  const std::vector<std::int32_t> ids = tokenizer.encode("a", false);
+  if (ids.empty()) return false;
+  const std::string first = tokenizer.id_to_token(ids.front()).value_or("");
+  return first.starts_with("\u0120") || first.starts_with("\u2581");  // byte-level BPE, SentencePiece
 }
 
 void add_model(const Field& root, const ModelConfig& config, std::vector<GgufWriteEntry>& out) {
@@ -175,6 +190,7 @@ void add_tokenizer(const StoredModel& stored, std::vector<GgufWriteEntry>& out) 
     const auto adds = [&](std::optional<std::int32_t> id) {
       return id && std::find(added.begin(), added.end(), *id) != added.end();
     };
+    out.push_back({"tokenizer.ggml.add_space_prefix", adds_space(tokenizer)});
     out.push_back({"tokenizer.ggml.add_bos_token", adds(config.bos_token_id)});
     const bool eos = !config.eos_token_id.empty() && adds(config.eos_token_id.front());
     out.push_back({"tokenizer.ggml.add_eos_token", eos});
@@ -184,14 +200,18 @@ void add_tokenizer(const StoredModel& stored, std::vector<GgufWriteEntry>& out) 
   };
   // What a generation ends with stands in generation_config.json, where there is one.
   std::vector<std::int32_t> ends = config.eos_token_id;
-  const Json generation = json_companion(stored, "generation_config.json");
+  Json generation = json_companion(stored, "generation_config.json");
   if (const auto eos = generation.find("eos_token_id"); eos != generation.end()) {
     if (eos->is_number_integer()) ends = {eos->get<std::int32_t>()};
     if (eos->is_array()) ends = eos->get<std::vector<std::int32_t>>();
   }
   add_id("bos_token_id", config.bos_token_id);
-  if (!ends.empty()) add_id("eos_token_id", ends[0]);
-  if (ends.size() > 1) add_id("eot_token_id", ends[1]);
+  if (!ends.empty()) {
+    add_id("eos_token_id", ends[0]);
+    add_id("eot_token_id",
+           ends[ends.size() > 1 ? 1 : 0]);  // without this key readers look for a token that might be one
+  }
+  if (ends.size() > 2) generation["eos_token_id"] = ends;
   add_id("padding_token_id", config.pad_token_id);
   add_chat_template(stored, json_companion(stored, "tokenizer_config.json"), out);
   if (!generation.empty()) out.push_back({"bitnet_core.generation_config", generation.dump()});

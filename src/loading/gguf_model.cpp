@@ -23,8 +23,8 @@ using model::TensorRule;
 constexpr GgufType kFloats[] = {GgufType::f32, GgufType::f16, GgufType::bf16};
 constexpr GgufType kDense[] = {GgufType::f32,  GgufType::f16,  GgufType::bf16,
                                GgufType::q8_0, GgufType::q6_k, GgufType::q4_0};
-constexpr GgufType kLinear[] = {GgufType::i2_s, GgufType::tq1_0, GgufType::tq2_0, GgufType::q2_0, GgufType::q2_0_128,
-                                GgufType::f32,  GgufType::f16,   GgufType::bf16};
+constexpr GgufType kLinear[] = {GgufType::i2_s,     GgufType::tq1_0, GgufType::tq2_0, GgufType::q2_0,
+                                GgufType::q2_0_128, GgufType::f32,   GgufType::f16,   GgufType::bf16};
 
 bool is_float(GgufType type) { return std::find(std::begin(kFloats), std::end(kFloats), type) != std::end(kFloats); }
 
@@ -49,8 +49,8 @@ GgufModel::GgufModel(const std::filesystem::path& path, const LogSink& log)
 std::vector<StoredTensor> GgufModel::tensors() const {
   std::vector<StoredTensor> list;
   for (const Tensor& tensor : file_->tensors()) {
-    list.push_back({tensor.name, std::string(name_of(tensor.type)), tensor.shape,
-                    static_cast<std::int64_t>(tensor.bytes.size())});
+    list.push_back(
+        {tensor.name, std::string(name_of(tensor.type)), tensor.shape, static_cast<std::int64_t>(tensor.bytes.size())});
   }
   return list;
 }
@@ -188,8 +188,12 @@ backend::WeightScales GgufModel::scales(const TensorRule& rule, const std::strin
   }
   if (file_->find(name + ".scale") != nullptr) {
     const float factor = floats(name + ".scale").front();
-    if (!(factor > 0.0F)) fail(ErrorKind::corrupt, "{}.scale is {}; expected more than 0", name, factor);
-    for (float& value : out.values) value *= factor;
+    for (float& value : out.values) {
+      value *= factor;
+      if (std::isfinite(value) && value > 0.0F && out.rule != backend::ScaleRule::divide) continue;
+      fail(ErrorKind::corrupt, "{}: {}.scale is {}, which makes {} of a scale ({})", source, name, factor, value,
+           name_of(out.rule));
+    }
   }
   to_model_order(rule, out.values);
   return out;
@@ -197,10 +201,13 @@ backend::WeightScales GgufModel::scales(const TensorRule& rule, const std::strin
 
 std::optional<StoredLinear> GgufModel::float_linear(const TensorRule& rule, std::int64_t layer) const {
   const Tensor& tensor = require(tensor_name(rule, layer, "weight"));
-  if (!is_float(tensor.type) || measure(tensor)) return std::nullopt;
+  const bool scaled = file_->find(tensor_name(rule, layer, "scale")) != nullptr;
+  if (!is_float(tensor.type) || scaled || measure(tensor)) return std::nullopt;
   if (reorders(rule)) {
-    fail(ErrorKind::unsupported, "{} is {} in a \"llama\" file, which has its rows in another order; quantize the Hugging "
-         "Face folder that it was made of", describe(tensor), name_of(tensor.type));
+    fail(ErrorKind::unsupported,
+         "{} is {} in a \"llama\" file, which has its rows in another order; quantize the Hugging "
+         "Face folder that it was made of",
+         describe(tensor), name_of(tensor.type));
   }
   StoredLinear out;
   out.name = model::with_layer(rule.names.front(), layer);
@@ -230,7 +237,7 @@ StoredLinear GgufModel::linear(const TensorRule& rule, std::int64_t layer) const
       }
       for (std::int64_t r = 0; r < rows; ++r) reader.rows(file_row(field, row + r), 1, weights + r * field.cols);
     };
-  } else if (llama_) {
+  } else if (llama_ || file_->find(name + ".scale") != nullptr) {
     fail(ErrorKind::unsupported,
          "{} is {} and not ternary as it stands (each 0 or ± one value per tensor, row or group of inputs); make a "
          "ternary checkpoint with bitnet quantize",

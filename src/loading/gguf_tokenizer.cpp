@@ -1,6 +1,7 @@
 #include "loading/gguf_tokenizer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 
 #include "base/fail.h"
@@ -62,6 +63,9 @@ class Arrays {
     }
     types_ = array<std::int64_t>("tokenizer.ggml.token_type");
     scores = array<float>("tokenizer.ggml.scores");
+    if (scores != nullptr && std::any_of(scores->begin(), scores->end(), [](float s) { return std::isnan(s); })) {
+      fail(ErrorKind::corrupt, "{}: tokenizer.ggml.scores holds NaN; expected numbers", path_);
+    }
   }
   [[nodiscard]] std::int64_t type(std::size_t id) const { return types_ == nullptr ? kNormal : (*types_)[id]; }
   /// The token that a key names by its id; empty when there is none.
@@ -196,11 +200,13 @@ std::string byte_level_json(const GgufFile& file, const LogSink& log) {
   Json steps = Json::array();
   if (pre.single_digits) steps.push_back({{"type", "Digits"}, {"individual_digits", true}});
   if (!pre.pattern.empty()) {
-    steps.push_back({{"type", "Split"}, {"pattern", {{"Regex", pre.pattern}}}, {"behavior", "Isolated"},
-                     {"invert", false}});
+    steps.push_back(
+        {{"type", "Split"}, {"pattern", {{"Regex", pre.pattern}}}, {"behavior", "Isolated"}, {"invert", false}});
   }
   const bool add_space = file.boolean_or("tokenizer.ggml.add_space_prefix", false);
-  steps.push_back({{"type", "ByteLevel"}, {"add_prefix_space", add_space}, {"trim_offsets", true},
+  steps.push_back({{"type", "ByteLevel"},
+                   {"add_prefix_space", add_space},
+                   {"trim_offsets", true},
                    {"use_regex", pre.pattern.empty()}});
   const Json pre_json = {{"type", "Sequence"}, {"pretokenizers", steps}};
   const Json decoder = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
@@ -271,10 +277,10 @@ std::string tokenizer_config_json(const GgufFile& file) {
   Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
   if (texts_of(file, "tokenizer.ggml.tokens") != nullptr) {
     const Arrays arrays(file);
-    for (const auto& [field, key] : {std::pair{"bos_token", "tokenizer.ggml.bos_token_id"},
-                                     std::pair{"eos_token", "tokenizer.ggml.eos_token_id"},
-                                     std::pair{"pad_token", "tokenizer.ggml.padding_token_id"},
-                                     std::pair{"unk_token", "tokenizer.ggml.unknown_token_id"}}) {
+    for (const auto& [field, key] :
+         {std::pair{"bos_token", "tokenizer.ggml.bos_token_id"}, std::pair{"eos_token", "tokenizer.ggml.eos_token_id"},
+          std::pair{"pad_token", "tokenizer.ggml.padding_token_id"},
+          std::pair{"unk_token", "tokenizer.ggml.unknown_token_id"}}) {
       if (const std::string_view token = arrays.special(key); !token.empty()) config[field] = token;
     }
   }

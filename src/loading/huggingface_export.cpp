@@ -1,9 +1,8 @@
 /// The Hugging Face half of convert(): config.json, model.safetensors and what lies beside them.
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/fail.h"
 #include "base/float16.h"
@@ -13,6 +12,7 @@
 #include "formats/safetensors.h"
 #include "loading/convert.h"
 #include "loading/gguf_blocks.h"
+#include "loading/measured_scales.h"
 #include "loading/side_scales.h"
 
 namespace bitnet::loading {
@@ -47,8 +47,10 @@ class HuggingFaceExport {
  public:
   HuggingFaceExport(StoredModel& stored, backend::Backend& backend, const Conversion& conversion)
       : stored_(stored), config_(stored.config()), backend_(backend), conversion_(conversion) {
-    if (conversion.target == TernaryTarget::bf16 && config_.quantization.use_rms_norm) {
-      fail(ErrorKind::unsupported, "use_rms_norm has no place in a config.json without quantization_config: use packed");
+    const bool plain = config_.feed_forward == FeedForwardKind::plain;
+    if (conversion.target == TernaryTarget::bf16 && (plain || config_.quantization.use_rms_norm)) {
+      fail(ErrorKind::unsupported, "{} means something else in a config.json without quantization_config: use packed",
+           plain ? config_.architecture : "use_rms_norm");
     }
   }
 
@@ -98,19 +100,22 @@ class HuggingFaceExport {
     GgufType type = wanted.value_or(type_of(source_of(rule, layer)));
     if (type != GgufType::f16 && type != GgufType::bf16) type = GgufType::f32;  // blocks: what they stand for
     const DType dtype = type == GgufType::f32 ? DType::f32 : type == GgufType::f16 ? DType::f16 : DType::bf16;
-    tensors_.push_back({name + ".weight", dtype, Shape{rule.rows, rule.cols}, [this, rule, layer, type](const auto& write) {
-                          write_dense(source_of(rule, layer), type, write);
-                          stored_.release(rule, layer);
-                          step();
-                        }});
+    tensors_.push_back(
+        {name + ".weight", dtype, Shape{rule.rows, rule.cols}, [this, rule, layer, type](const auto& write) {
+           write_dense(source_of(rule, layer), type, write);
+           stored_.release(rule, layer);
+           step();
+         }});
   }
 
   void add_linear(const std::string& name, const TensorRule& rule, std::int64_t layer) {
     WeightScales scales = read_scales(stored_, backend_, rule, layer);
     if (scales.values.empty()) {
       if (conversion_.target == TernaryTarget::bf16) {
-        fail(ErrorKind::unsupported, "{} is in full precision (modules_to_not_convert), which a config.json without "
-             "quantization_config cannot say: use packed", name);
+        fail(ErrorKind::unsupported,
+             "{} is in full precision (modules_to_not_convert), which a config.json without "
+             "quantization_config cannot say: use packed",
+             name);
       }
       add_dense(name, rule, layer, std::nullopt);
       if (rule.bias) {
@@ -122,6 +127,7 @@ class HuggingFaceExport {
     if (conversion_.target == TernaryTarget::packed) {
       add_packed(name, rule, layer, scales);
     } else {
+      if (!keeps_groups(scales, rule.rows, rule.cols, kMeasuredGroup)) regrouped_.insert(name);
       add_dequantized(name, rule, layer);
     }
     scales_[name] = std::move(scales);
@@ -159,29 +165,29 @@ class HuggingFaceExport {
   void note_rule(const std::string& name, const WeightScales& scales) {
     const bool biased = !scales.bias.empty();
     if (scales.rule == ScaleRule::multiply && biased) {
-      fail(ErrorKind::unsupported, "{} adds its bias after the scale; the packed form adds it before: use bf16, or GGUF",
-           name);
+      fail(ErrorKind::unsupported,
+           "{} adds its bias after the scale; the packed form adds it before: use bf16, or GGUF", name);
     }
     divides_ = scales.rule == ScaleRule::divide;
   }
 
   void add_dequantized(const std::string& name, const TensorRule& rule, std::int64_t layer) {
-    tensors_.push_back({name + ".weight", DType::bf16, Shape{rule.rows, rule.cols},
-                        [this, rule, layer](const auto& write) {
-                          const LinearContents linear = read_linear(stored_, backend_, rule, layer);
-                          const WeightScales& scales = linear.ternary->scales();
-                          std::vector<std::int8_t> row(static_cast<std::size_t>(rule.cols));
-                          std::vector<std::uint16_t> halves(row.size());
-                          for (std::int64_t r = 0; r < rule.rows; ++r) {
-                            linear.ternary->read_row(r, row.data());
-                            for (std::size_t c = 0; c < row.size(); ++c) {
-                              const float scale = scale_at(scales, rule.rows, rule.cols, r, static_cast<std::int64_t>(c));
-                              halves[c] = f32_to_bf16(static_cast<float>(row[c]) * weight_factor(scales.rule, scale));
-                            }
-                            write(std::as_bytes(std::span(halves)));
-                          }
-                          step();
-                        }});
+    tensors_.push_back(
+        {name + ".weight", DType::bf16, Shape{rule.rows, rule.cols}, [this, rule, layer](const auto& write) {
+           const LinearContents linear = read_linear(stored_, backend_, rule, layer);
+           const WeightScales& scales = linear.ternary->scales();
+           std::vector<std::int8_t> row(static_cast<std::size_t>(rule.cols));
+           std::vector<std::uint16_t> halves(row.size());
+           for (std::int64_t r = 0; r < rule.rows; ++r) {
+             linear.ternary->read_row(r, row.data());
+             for (std::size_t c = 0; c < row.size(); ++c) {
+               const float scale = scale_at(scales, rule.rows, rule.cols, r, static_cast<std::int64_t>(c));
+               halves[c] = f32_to_bf16(static_cast<float>(row[c]) * weight_factor(scales.rule, scale));
+             }
+             write(std::as_bytes(std::span(halves)));
+           }
+           step();
+         }});
   }
 
   /// Says once more, exactly, what bf16 rounds or cannot say.
@@ -190,8 +196,10 @@ class HuggingFaceExport {
     if (conversion_.target == TernaryTarget::packed) return metadata;
     std::optional<ScaleRule> needed;
     for (const auto& [name, scales] : scales_) {
-      const bool same = scales.rule == ScaleRule::multiply || (scales.rule == ScaleRule::multiply_after_bias && scales.bias.empty());
-      if (same && std::all_of(scales.values.begin(), scales.values.end(), is_bf16)) continue;
+      const bool same =
+          scales.rule == ScaleRule::multiply || (scales.rule == ScaleRule::multiply_after_bias && scales.bias.empty());
+      const bool exact = !regrouped_.contains(name) && std::all_of(scales.values.begin(), scales.values.end(), is_bf16);
+      if (same && exact) continue;
       if (!needed || !same) needed = same ? ScaleRule::multiply : scales.rule;
       metadata[std::string(kScalePrefix) + name] = Json(scales.values).dump();
     }
@@ -214,8 +222,11 @@ class HuggingFaceExport {
         config["quantization_config"]["use_rms_norm"] = true;
         config["quantization_config"]["rms_norm_eps"] = config_.quantization.rms_norm_eps;
       }
-      const auto& kept = config_.quantization.modules_to_not_convert;
-      if (kept.size() > 1) config["quantization_config"]["modules_to_not_convert"] = kept;
+      const auto& kept =
+          config_.quantization.modules_to_not_convert;  // the first is the head, which goes without saying
+      if (kept.size() > 1) {
+        config["quantization_config"]["modules_to_not_convert"] = std::vector(kept.begin() + 1, kept.end());
+      }
     }
     return config.dump(2) + "\n";
   }
@@ -225,6 +236,7 @@ class HuggingFaceExport {
   backend::Backend& backend_;
   const Conversion& conversion_;
   std::map<std::string, WeightScales> scales_;  // by module
+  std::set<std::string> regrouped_;             // whose groups a reader would not find in the weights
   std::vector<StreamedTensor> tensors_;
   bool divides_ = false;
   double steps_ = 0;

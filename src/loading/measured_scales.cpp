@@ -6,7 +6,7 @@
 namespace bitnet::loading {
 namespace {
 
-constexpr std::int64_t kGroup = 64;
+constexpr std::int64_t kWidestGroup = 256;  // of the forms that are written
 
 /// The one value other than 0 in `values`: 0 when there is none, nothing when there are several.
 std::optional<float> common(std::span<const float> values) {
@@ -42,7 +42,7 @@ void set_coarsest(const MeasuredScales& measured, backend::WeightScales& out) {
     out.values = {*one};
   } else if (auto rows = merge(measured.values, groups, groups)) {
     out.values = std::move(*rows);
-  } else if (auto pairs = merge(measured.values, groups, 2)) {
+  } else if (auto pairs = 2 * measured.group > kWidestGroup ? std::nullopt : merge(measured.values, groups, 2)) {
     out.values = std::move(*pairs);
     out.group = 2 * measured.group;
   } else {
@@ -52,13 +52,28 @@ void set_coarsest(const MeasuredScales& measured, backend::WeightScales& out) {
   std::replace(out.values.begin(), out.values.end(), 0.0F, 1.0F);
 }
 
-std::optional<MeasuredScales> measure_scales(
-    std::int64_t rows, std::int64_t cols, const std::function<std::span<const float>(std::int64_t row)>& read_row) {
-  MeasuredScales out{{}, rows, cols, kGroup};
+bool keeps_groups(const backend::WeightScales& scales, std::int64_t rows, std::int64_t cols, std::int64_t group) {
+  if (scales.group == 0) return true;
+  MeasuredScales seen{{}, rows, cols, group};
+  const std::int64_t per_row = (cols + scales.group - 1) / scales.group;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < cols; c += group) {
+      seen.values.push_back(scales.values[static_cast<std::size_t>(r * per_row + c / scales.group)]);
+    }
+  }
+  backend::WeightScales found;
+  set_coarsest(seen, found);
+  return found.group == scales.group;
+}
+
+std::optional<MeasuredScales> measure_scales(std::int64_t rows, std::int64_t cols,
+                                             const std::function<std::span<const float>(std::int64_t row)>& read_row) {
+  MeasuredScales out{{}, rows, cols, kMeasuredGroup};
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::span<const float> row = read_row(r);
-    for (std::int64_t c = 0; c < cols; c += kGroup) {
-      const auto part = row.subspan(static_cast<std::size_t>(c), static_cast<std::size_t>(std::min(kGroup, cols - c)));
+    for (std::int64_t c = 0; c < cols; c += kMeasuredGroup) {
+      const auto part =
+          row.subspan(static_cast<std::size_t>(c), static_cast<std::size_t>(std::min(kMeasuredGroup, cols - c)));
       float largest = 0.0F;
       for (const float w : part) largest = std::max(largest, std::fabs(w));
       // NaN fails the comparison, infinity the test.

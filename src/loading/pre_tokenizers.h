@@ -21,10 +21,14 @@ inline constexpr std::string_view kQwen2Pattern =
 
 /// The first of those that say the same is the one that is written.
 inline constexpr PreTokenizer kPreTokenizers[] = {
-    {"llama-bpe", kLlama3Pattern, false, false, true, true}, {"llama3", kLlama3Pattern, false, false, true, true},
-    {"llama-v3", kLlama3Pattern, false, false, true, true},  {"falcon3", kLlama3Pattern, false, false, true, true},
-    {"qwen2", kQwen2Pattern, false, true, false, false},     {"gpt-2", "", false, false, false, false},
-    {"smollm", "", true, false, false, false},               {"starcoder", "", true, false, false, false},
+    {"llama-bpe", kLlama3Pattern, false, false, true, true},
+    {"llama3", kLlama3Pattern, false, false, true, true},
+    {"llama-v3", kLlama3Pattern, false, false, true, true},
+    {"falcon3", kLlama3Pattern, false, false, true, true},
+    {"qwen2", kQwen2Pattern, false, true, false, false},
+    {"gpt-2", "", false, false, false, false},
+    {"smollm", "", true, false, false, false},
+    {"starcoder", "", true, false, false, false},
 };
 
 }  // namespace bitnet::loading

@@ -1,8 +1,10 @@
 #include "loading/quantized_model.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "base/fail.h"
+#include "base/float16.h"
 #include "loading/gguf_blocks.h"
 #include "pack/absmean.h"
 
@@ -44,15 +46,23 @@ std::vector<float> absmean_scales(const backend::DenseSource& source, bool whole
   return scales;
 }
 
-float scale_of(const std::vector<float>& scales, std::int64_t rows, std::int64_t columns, std::int64_t row,
-               std::int64_t column) {
-  if (scales.size() == 1) return scales[0];
-  const std::int64_t groups = static_cast<std::int64_t>(scales.size()) / rows;
-  return scales[static_cast<std::size_t>(row * groups + column / columns)];
+std::size_t scale_index(std::size_t count, std::int64_t rows, std::int64_t columns, std::int64_t row,
+                        std::int64_t column) {
+  if (count == 1) return 0;
+  return static_cast<std::size_t>(row * (static_cast<std::int64_t>(count) / rows) + column / columns);
+}
+
+/// γ of a scale. Of many for small groups, block types hold it in half precision: it is rounded to that from the start,
+/// so that every form has the same.
+float gamma_of(Granularity granularity, float s) {
+  const float exact = 1.0F / s;
+  const float half = f16_to_f32(f32_to_f16(exact));
+  const bool grouped = granularity == Granularity::group_64 || granularity == Granularity::group_128;
+  return grouped && std::isfinite(half) ? half : exact;
 }
 
 QuantizedTensor describe(const backend::DenseSource& source, const std::string& name, const std::vector<float>& scales,
-                         std::int64_t columns) {
+                         const std::vector<float>& gammas, std::int64_t columns) {
   QuantizedTensor out{name, source.rows, source.cols, 0, 0, 0, static_cast<std::int64_t>(scales.size())};
   std::vector<float> row(static_cast<std::size_t>(source.cols));
   double squares = 0;
@@ -62,9 +72,9 @@ QuantizedTensor describe(const backend::DenseSource& source, const std::string& 
     read_dense_row(source, r, row);
     for (std::int64_t c = 0; c < source.cols; ++c) {
       const float w = row[static_cast<std::size_t>(c)];
-      const float s = scale_of(scales, source.rows, columns, r, c);
-      const std::int8_t t = pack::ternary_weight(w, s);
-      const double error = static_cast<double>(w) - static_cast<double>(t) / static_cast<double>(s);
+      const std::size_t i = scale_index(scales.size(), source.rows, columns, r, c);
+      const std::int8_t t = pack::ternary_weight(w, scales[i]);
+      const double error = static_cast<double>(w) - static_cast<double>(t) * static_cast<double>(gammas[i]);
       squares += static_cast<double>(w) * static_cast<double>(w);
       errors += error * error;
       zeros += t == 0 ? 1 : 0;
@@ -72,9 +82,8 @@ QuantizedTensor describe(const backend::DenseSource& source, const std::string& 
   }
   out.error = squares > 0 ? std::sqrt(errors / squares) : 0;
   out.zeros = zeros / static_cast<double>(source.rows * source.cols);
-  double sum = 0;
-  for (const float s : scales) sum += 1.0 / static_cast<double>(s);
-  out.scale = static_cast<float>(sum / static_cast<double>(scales.size()));
+  out.scale =
+      static_cast<float>(std::accumulate(gammas.begin(), gammas.end(), 0.0) / static_cast<double>(gammas.size()));
   return out;
 }
 
@@ -92,10 +101,14 @@ StoredLinear QuantizedModel::linear(const model::TensorRule& rule, std::int64_t 
   const backend::DenseSource source = *found->dense;
   const std::int64_t columns = columns_of_one(granularity_, rule.cols);
   const std::vector<float> scales = absmean_scales(source, granularity_ == Granularity::tensor, columns);
-  if (on_tensor_) on_tensor_(describe(source, found->name, scales, columns));
+  std::vector<float> gammas;
+  for (const float s : scales) gammas.push_back(gamma_of(granularity_, s));
+  if (on_tensor_ && described_.insert(found->name).second) {
+    on_tensor_(describe(source, found->name, scales, gammas, columns));
+  }
   StoredLinear out;
   out.name = found->name;
-  for (const float s : scales) out.scales.values.push_back(1.0F / s);
+  out.scales.values = std::move(gammas);
   out.scales.group = columns == rule.cols ? 0 : columns;
   out.scales.bias = std::move(found->dense_bias);
   backend::TernarySource& ternary = out.ternary.emplace();
@@ -109,7 +122,7 @@ StoredLinear QuantizedModel::linear(const model::TensorRule& rule, std::int64_t 
       read_dense_row(source, r, floats);
       for (std::int64_t c = 0; c < source.cols; ++c) {
         *weights++ = pack::ternary_weight(floats[static_cast<std::size_t>(c)],
-                                          scale_of(scales, source.rows, columns, r, c));
+                                          scales[scale_index(scales.size(), source.rows, columns, r, c)]);
       }
     }
   };

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "loading/stored_model.h"
@@ -23,11 +24,12 @@ struct QuantizedTensor {
 };
 
 /// A checkpoint in full precision seen as a ternary one: BitNet b1.58's absmean quantization of every linear layer,
-/// s = 1 / max(mean|W|, 1e-5), T = clamp(round(W · s), -1, 1), over what one scale belongs to. Layers that are ternary
-/// already, and those of modules_to_not_convert, stay as they are.
+/// s = 1 / max(mean|W|, 1e-5), T = clamp(round(W · s), -1, 1), over what one scale belongs to; γ = 1 / s, of groups
+/// rounded to half precision, which block types hold. Layers that are ternary already, and those of
+/// modules_to_not_convert, stay as they are.
 class QuantizedModel final : public StoredModel {
  public:
-  /// `on_tensor` hears of a layer each time that linear() quantizes it.
+  /// `on_tensor` hears of a layer when linear() quantizes it for the first time.
   QuantizedModel(std::unique_ptr<StoredModel> floats, Granularity granularity,
                  std::function<void(const QuantizedTensor&)> on_tensor);
 
@@ -56,6 +58,7 @@ class QuantizedModel final : public StoredModel {
   std::unique_ptr<StoredModel> floats_;
   Granularity granularity_;
   std::function<void(const QuantizedTensor&)> on_tensor_;
+  mutable std::set<std::string> described_;
 };
 
 }  // namespace bitnet::loading

@@ -41,7 +41,8 @@ void use_side_scales(std::vector<float> exact, backend::ScaleRule rule, float (*
   out.rule = rule;
   if (exact.empty()) {
     if (rule != backend::ScaleRule::divide) return;
-    fail(ErrorKind::corrupt, "{}: {} is divide, but {}* is missing for this tensor", source, kScaleRuleKey, kScalePrefix);
+    fail(ErrorKind::corrupt, "{}: {} is divide, but {}* is missing for this tensor", source, kScaleRuleKey,
+         kScalePrefix);
   }
   const std::int64_t shared = columns_of_one(static_cast<std::int64_t>(exact.size()), measured);
   if (shared == 0) {
@@ -56,8 +57,9 @@ void use_side_scales(std::vector<float> exact, backend::ScaleRule rule, float (*
     const float found = measured.values[static_cast<std::size_t>(i)];
     const bool usable = std::isfinite(scale) && scale > 0.0F;
     if (usable && (found == 0.0F || rounded(weight_factor(rule, scale)) == found)) continue;
-    fail(ErrorKind::corrupt, "{}: row {}, column {}: {}* says {} ({}), but the weights have {}; they do not belong together",
-         source, i / groups, i % groups * measured.group, kScalePrefix, scale, name_of(rule), found);
+    fail(ErrorKind::corrupt,
+         "{}: row {}, column {}: {}* says {} ({}), but the weights have {}; they do not belong together", source,
+         i / groups, i % groups * measured.group, kScalePrefix, scale, name_of(rule), found);
   }
   out.values = std::move(exact);
   out.group = out.values.size() == 1 || shared == measured.cols ? 0 : shared;

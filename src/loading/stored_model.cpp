@@ -21,7 +21,8 @@ bool is_gguf(const fs::path& path) {
 /// The one .gguf of a folder; empty when there is none or a choice.
 fs::path only_gguf(const fs::path& folder) {
   fs::path found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+  std::error_code unreadable;  // then config.json is what is missing
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, unreadable)) {
     if (entry.path().extension() != ".gguf") continue;
     if (!found.empty()) {
       fail(ErrorKind::invalid_argument, "{} holds no config.json but several .gguf files ({}, {} …); name one of them",
@@ -38,7 +39,7 @@ fs::path only_gguf(const fs::path& folder) {
 std::unique_ptr<StoredModel> open_model(const fs::path& path, const LogSink& log) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) fail(ErrorKind::not_found, "no such file or folder: {}", path.string());
-  if (!fs::is_directory(path)) {
+  if (!fs::is_directory(path, ignored)) {
     if (is_gguf(path)) return std::make_unique<GgufModel>(path, log);
     return std::make_unique<SafetensorsModel>(path);
   }

@@ -2,13 +2,13 @@
 /// Small random checkpoints in Hugging Face layout, made tensor by tensor so that a test can spoil one.
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <random>
 #include <string>
 
 #include "base/float16.h"
 #include "base/json.h"
-#include "base/text_file.h"
 #include "bitnet/model_config.h"
 #include "formats/safetensors.h"
 #include "model/tensor_names.h"
@@ -18,7 +18,7 @@
 namespace bitnet::testing_support {
 
 inline void write_text(const std::filesystem::path& path, const std::string& text) {
-  write_file_atomically(path, std::as_bytes(std::span(text)));
+  std::ofstream(path, std::ios::binary) << text;
 }
 
 /// config.json of a small gated model with sub-norms, packed offline.
