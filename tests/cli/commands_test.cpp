@@ -241,6 +241,8 @@ TEST(Convert, WritesWhatVerifyFindsEqual) {
   named.insert(named.begin() + 1, file);
   EXPECT_EQ(run(named).out, run(story).out);
 
+  EXPECT_EQ(run({"tokenize", file, "Once upon"}).out, run({"tokenize", "Once upon"}).out);
+
   const Outcome other = run({"verify", kModel, "--against", kMasters});
   EXPECT_EQ(other.status, 1);
   EXPECT_NE(other.err.find("two models"), std::string::npos) << other.err;
