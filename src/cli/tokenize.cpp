@@ -2,13 +2,28 @@
 
 #include <fmt/format.h>
 
+#include "base/fail.h"
 #include "bitnet/tokenizer.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/model_path.h"
 #include "cli/options.h"
+#include "loading/stored_model.h"
 
 namespace bitnet::cli {
+
+namespace {
+
+/// The tokenizer alone, which needs no weights.
+Tokenizer tokenizer_of(const std::filesystem::path& model) {
+  if (std::filesystem::exists(model / "tokenizer.json")) return Tokenizer::from_file(model / "tokenizer.json");
+  const auto json =
+      loading::open_model(model, [](const std::string& line) { report("note", line); })->companion("tokenizer.json");
+  if (!json) fail(ErrorKind::not_found, "{} has no tokenizer", model.string());
+  return Tokenizer::from_json(*json, model.string());
+}
+
+}  // namespace
 
 int tokenize_command(const Arguments& arguments) {
   CommandLine line({"tokenize", "[MODEL] TEXT", "Prints the token ids of TEXT, each with its piece of text.",
@@ -29,7 +44,7 @@ int tokenize_command(const Arguments& arguments) {
   input.resolve(decoding);
   line.require(!decoding || input.text.empty(), "TEXT and --decode exclude each other");
 
-  const Tokenizer tokenizer = Tokenizer::from_file(find_model(input.model) / "tokenizer.json");
+  const Tokenizer tokenizer = tokenizer_of(find_model(input.model));
   std::vector<std::int32_t> ids;
   std::string text = input.text;
   if (decoding) {

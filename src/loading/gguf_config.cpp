@@ -5,7 +5,7 @@
 
 #include "base/fail.h"
 #include "base/float16.h"
-#include "tensor/tensor_view.h"
+#include "loading/gguf_blocks.h"
 
 namespace bitnet::loading {
 namespace {
@@ -87,7 +87,7 @@ void add_rope(const GgufFile& file, const ArchitectureKeys& keys, std::int64_t h
            name_of(factors->type), to_string(factors->shape), head_dim / 2);
     }
     std::vector<float> values(static_cast<std::size_t>(head_dim / 2));
-    file.read(*factors, 0, std::as_writable_bytes(std::span(values)));
+    floats_of(factors->type, factors->bytes.data(), values);
     config["rope_scaling"] = {{"rope_type", "factors"}, {"factors", values}};
     return;
   }

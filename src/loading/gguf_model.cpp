@@ -38,11 +38,11 @@ float rounded_to_bf16(float value) { return bf16_to_f32(f32_to_bf16(value)); }
 
 }  // namespace
 
-GgufModel::GgufModel(const std::filesystem::path& path, const LogSink& log)
-    : file_(std::make_shared<const formats::GgufFile>(path)), log_(log) {
+GgufModel::GgufModel(formats::GgufFile file, const LogSink& log)
+    : file_(std::make_shared<const formats::GgufFile>(std::move(file))), log_(log) {
   // Texts of the file may be anything; what is not UTF-8 fits no name that is known.
   config_json_ = config_of(*file_, log).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  config_ = ModelConfig::from_json(config_json_, path.string());
+  config_ = ModelConfig::from_json(config_json_, file_->path().string());
   llama_ = *file_->text("general.architecture") == "llama";
 }
 

@@ -13,7 +13,8 @@ namespace bitnet::loading {
 /// A GGUF file: configuration, tokenizer and chat template come from its metadata. docs/formats/gguf.md.
 class GgufModel final : public StoredModel {
  public:
-  GgufModel(const std::filesystem::path& path, const LogSink& log);
+  /// Throws Error naming the key or tensor, what was found and expected.
+  GgufModel(formats::GgufFile file, const LogSink& log);
 
   [[nodiscard]] std::vector<StoredTensor> tensors() const override;
   std::optional<backend::TernaryShape> check(const model::TensorRule& rule, std::int64_t layer) override;

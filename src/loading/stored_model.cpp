@@ -40,11 +40,12 @@ std::unique_ptr<StoredModel> open_model(const fs::path& path, const LogSink& log
   std::error_code ignored;
   if (!fs::exists(path, ignored)) fail(ErrorKind::not_found, "no such file or folder: {}", path.string());
   if (!fs::is_directory(path, ignored)) {
-    if (is_gguf(path)) return std::make_unique<GgufModel>(path, log);
+    if (is_gguf(path)) return std::make_unique<GgufModel>(formats::GgufFile(path), log);
     return std::make_unique<SafetensorsModel>(path);
   }
   if (!fs::exists(path / "config.json", ignored)) {
-    if (const fs::path file = only_gguf(path); !file.empty()) return std::make_unique<GgufModel>(file, log);
+    if (const fs::path file = only_gguf(path); !file.empty())
+      return std::make_unique<GgufModel>(formats::GgufFile(file), log);
   }
   return std::make_unique<SafetensorsModel>(path);
 }

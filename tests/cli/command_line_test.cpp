@@ -58,6 +58,8 @@ INSTANTIATE_TEST_SUITE_P(
            Mistake{{"bench", "--batch", "1,2000"}, "--batch"}, Mistake{{"bench", "--tokens", "1"}, "--tokens"},
            Mistake{{"bench", "--tokens", "1024"}, "1024"}, Mistake{{"info", "a", "b"}, "unexpected argument 'b'"}));
 
+const std::string kFairy = BITNET_SOURCE_DIR "/models/fairy-bitnet";
+
 class WrongInput : public testing::TestWithParam<Mistake> {};
 
 TEST_P(WrongInput, IsOneLineAndStatus1) { expect_error(run(GetParam().arguments), 1, GetParam().part); }
@@ -68,6 +70,13 @@ INSTANTIATE_TEST_SUITE_P(All, WrongInput,
                                 Mistake{{"tokenize", "/no/such/model", "hello"}, "/no/such/model"},
                                 Mistake{{"perplexity", "/no/such/file"}, "/no/such/file"},
                                 Mistake{{"verify", "--reference", "/no/such/file"}, "/no/such/file"},
+                                Mistake{{"verify", "--against", "/no/such/model"}, "/no/such/model"},
+                                Mistake{{"convert", "/no/such/model", "/no/such/folder/x"}, "/no/such/model"},
+                                Mistake{{"convert", kFairy, "/no/such/folder/x.gguf"}, "/no/such/folder/x.gguf"},
+                                Mistake{{"convert", kFairy, "x.gguf", "--weights", "q9"}, "\"q9\""},
+                                Mistake{{"convert", kFairy, "x", "--embedding", "q8_0"}, "Q8_0"},
+                                Mistake{{"quantize", kFairy, "x", "--scale-per", "column"}, "\"column\""},
+                                Mistake{{"quantize", kFairy, "x", "--text", "/no/such/file"}, "/no/such/file"},
                                 Mistake{{"run", "hello", "--temperature", "0"}, "temperature"},
                                 Mistake{{"run", "hello", "--temperature", "nan"}, "temperature"},
                                 Mistake{{"run", "hello", "--top-p", "1.5"}, "top_p"},
@@ -85,7 +94,8 @@ TEST(CommandLine, HelpIsOnStandardOutput) {
   const Outcome outcome = run({"--help"});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_EQ(outcome.err, "");
-  for (const char* command : {"run", "chat", "info", "tokenize", "verify", "perplexity", "bench"}) {
+  for (const char* command :
+       {"run", "chat", "info", "tokenize", "convert", "quantize", "verify", "perplexity", "bench"}) {
     EXPECT_NE(outcome.out.find(command), std::string::npos) << command;
     const Outcome help = run({command, "--help"});
     EXPECT_EQ(help.status, 0) << command;

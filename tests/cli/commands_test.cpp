@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "cli/program.h"
+#include "support/temporary_folder.h"
 
 namespace bitnet::cli_test {
 namespace {
@@ -268,6 +269,59 @@ TEST(Bench, TheCurveIsCutToTheModelsContext) {
     expected.push_back(length);
   EXPECT_EQ(lengths, expected);
   EXPECT_TRUE(json.at("sparsity").is_null());
+}
+
+const std::string kMasters = BITNET_SOURCE_DIR "/tests/golden/models/bitnetA-online-bf16";
+
+TEST(Convert, WritesWhatVerifyFindsEqual) {
+  const testing_support::TemporaryFolder folder;
+  const std::string file = (folder.path() / "fairy.gguf").string();
+  const Outcome converted = run({"convert", kModel, file, "--weights", "tq2_0"});
+  EXPECT_EQ(converted.status, 0) << converted.err;
+  EXPECT_EQ(converted.out + converted.err, "");
+  const Json report = run_json({"verify", kModel, "--against", file, "--json"});
+  EXPECT_EQ(report.at("ok"), true);
+  for (const Json& one : report.at("tensors")) EXPECT_EQ(one.at("max_difference"), 0) << one;
+  const std::vector<std::string> story = {"run", "Once upon a time", "--greedy", "--max-new-tokens", "8", "--quiet"};
+  std::vector<std::string> named = story;
+  named.insert(named.begin() + 1, file);
+  EXPECT_EQ(run(named).out, run(story).out);
+
+  EXPECT_EQ(run({"tokenize", file, "Once upon"}).out, run({"tokenize", "Once upon"}).out);
+
+  const Outcome other = run({"verify", kModel, "--against", kMasters});
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.err.find("two models"), std::string::npos) << other.err;
+  EXPECT_EQ(run({"verify", kModel, "--against", file, "--reference", file}).status, 2);
+  const Outcome full = run({"convert", kModel, folder.path().string()});
+  EXPECT_EQ(full.status, 1);
+  EXPECT_NE(full.err.find("not an empty folder"), std::string::npos) << full.err;
+}
+
+TEST(Quantize, ReportsEveryLayer) {
+  const testing_support::TemporaryFolder folder;
+  const std::string out = (folder.path() / "out").string();
+  const Json report = run_json({"quantize", kMasters, out, "--json"});
+  EXPECT_EQ(report.at("output"), out);
+  ASSERT_EQ(report.at("tensors").size(), 14U);
+  for (const Json& one : report.at("tensors")) {
+    EXPECT_GT(one.at("zero_fraction").get<double>(), 0.2);
+    EXPECT_LT(one.at("relative_error").get<double>(), 0.7);
+    EXPECT_GT(one.at("scale").get<double>(), 0);
+    EXPECT_EQ(one.at("scales"), 1);
+  }
+  EXPECT_EQ(run({"verify", kMasters, "--against", out}).status, 0);
+
+  const std::string text = (folder.path() / "text.txt").string();
+  std::ofstream(text) << "Once upon a time there was a king.";
+  const Json effect = run_json(
+      {"quantize", kModel, (folder.path() / "small.gguf").string(), "--embedding", "q4_0", "--text", text, "--json"});
+  EXPECT_TRUE(effect.at("tensors").empty());
+  const double before = effect.at("perplexity").at("full_precision_head");
+  const double after = effect.at("perplexity").at("output");
+  EXPECT_GT(before, 1);
+  EXPECT_NE(before, after);
+  EXPECT_NEAR(after / before, 1, 0.5);
 }
 
 }  // namespace

@@ -5,10 +5,12 @@
 #include <filesystem>
 
 #include "base/json.h"
+#include "bitnet/convert.h"
 #include "bitnet/error.h"
 #include "bitnet/session.h"
 #include "engine/verify.h"
 #include "support/goldens.h"
+#include "support/temporary_folder.h"
 
 namespace bitnet {
 namespace {
@@ -146,6 +148,52 @@ TEST_P(ModelGolden, TokensAreTheReferences) {
   RecordProperty("equal", counts.equal);
   RecordProperty("near_ties", counts.near_ties);
   EXPECT_LE(counts.near_ties, counts.equal / 10);
+}
+
+std::vector<std::int32_t> greedy_ids(const Engine& engine, const std::vector<std::int32_t>& prompt) {
+  InferenceSettings settings;
+  settings.do_sample = false;
+  settings.repetition_penalty = 1.0F;
+  settings.max_new_tokens = 12;
+  settings.ignore_eos = true;
+  Session session(engine);
+  return session.generate(std::span(prompt), settings).ids;
+}
+
+TEST_P(ModelGolden, EveryFormGivesTheSameBits) {
+  const testing_support::TemporaryFolder folder;
+  const Engine source = Engine::load(GetParam());
+  const Json json = read_json_file(GetParam() / "ref_f32.json");
+  const auto prompt = json.at("generations").at(0).at("input_ids").at(0).get<std::vector<std::int32_t>>();
+  const std::vector<std::int32_t> expected = greedy_ids(source, prompt);
+  for (const std::string form : {"packed", "bf16", "i2_s", "tq1_0", "tq2_0", "q2_0"}) {
+    SCOPED_TRACE(form);
+    const fs::path out = folder.path() / (form == "packed" || form == "bf16" ? form : form + ".gguf");
+    ConvertOptions options;
+    options.weights = form;
+    try {
+      convert(GetParam(), out, options);
+    } catch (const Error& error) {
+      // Blocks of 256 or 64 columns do not fit every shape; the others do.
+      EXPECT_TRUE(form.ends_with("_0")) << error.what();
+      EXPECT_NE(std::string(error.what()).find("needs a multiple of"), std::string::npos) << error.what();
+      continue;
+    }
+    const Engine converted = Engine::load(out);
+    for (const Comparison& one : compare_models(source, converted).comparisons) EXPECT_EQ(one.largest, 0) << one.name;
+    EXPECT_EQ(greedy_ids(converted, prompt), expected);
+  }
+}
+
+TEST_P(ModelGolden, QuantizingGivesTheReferencesWeights) {
+  const testing_support::TemporaryFolder folder;
+  const std::vector<QuantizedLayer> layers = quantize(GetParam(), folder.path() / "out");
+  const Engine quantized = Engine::load(folder.path() / "out");
+  const ModelConfig& config = quantized.config();
+  const bool floats = Engine::load(GetParam()).config().quantization.mode == QuantizationMode::online;
+  EXPECT_EQ(std::ssize(layers), floats ? 7 * config.num_hidden_layers : 0);
+  EXPECT_EQ(static_cast<int>(config.quantization.mode), static_cast<int>(QuantizationMode::offline));
+  EXPECT_TRUE(verify(quantized, GetParam() / "ref_f32.safetensors").ok());
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ModelGolden, testing::ValuesIn(reference_models()), [](const auto& info) {
