@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/cpu_features.h"
+#include "base/text_file.h"
 #include "bitnet/error.h"
 #include "engine/engine_state.h"
 #include "kernels/dispatch.h"

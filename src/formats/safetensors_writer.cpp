@@ -68,8 +68,8 @@ std::string make_header(const std::vector<const StreamedTensor*>& order, const S
 
 }  // namespace
 
-void write_safetensors(const std::filesystem::path& path, std::span<const StreamedTensor> tensors,
-                       const SafetensorsMetadata& metadata) {
+void stream_safetensors(const std::filesystem::path& path, std::span<const StreamedTensor> tensors,
+                        const SafetensorsMetadata& metadata) {
   std::vector<const StreamedTensor*> order;
   for (const StreamedTensor& tensor : tensors) order.push_back(&tensor);
   std::sort(order.begin(), order.end(), [](const StreamedTensor* a, const StreamedTensor* b) {
@@ -104,7 +104,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
   for (const auto& [name, view] : tensors) {
     streamed.push_back({name, view.dtype, view.shape, [bytes = view.bytes()](const auto& write) { write(bytes); }});
   }
-  write_safetensors(path, streamed, metadata);
+  stream_safetensors(path, streamed, metadata);
 }
 
 }  // namespace bitnet::formats

@@ -60,7 +60,7 @@ class HuggingFaceExport {
     NewFolder folder(target);
     formats::SafetensorsMetadata metadata = side_scales();
     metadata["format"] = "pt";  // what transformers asks for
-    formats::write_safetensors(folder.path() / "model.safetensors", tensors_, metadata);
+    formats::stream_safetensors(folder.path() / "model.safetensors", tensors_, metadata);
     write_text(folder.path() / "config.json", config_json());
     for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json",
                              "special_tokens_map.json", "chat_template.jinja"}) {
