@@ -109,7 +109,7 @@ struct StreamedTensor {
 /// Writes a file that appears under its name only when it is complete. The same tensors give the same bytes in any
 /// order of `tensors`, and the bytes that the reference library writes: by element type, largest elements first, then
 /// by name. Throws Error(invalid_argument) for a name that is used twice, is "__metadata__" or not UTF-8; Error(io);
-/// and, from the first, Error(invalid_argument) for a `produce` that wrote another number of bytes.
+/// and, from stream_safetensors, Error(invalid_argument) for a `produce` that wrote another number of bytes.
 void stream_safetensors(const std::filesystem::path& path, std::span<const StreamedTensor> tensors,
                         const SafetensorsMetadata& metadata = {});
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
