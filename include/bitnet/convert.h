@@ -52,7 +52,7 @@ struct QuantizedLayer {
 /// T = clamp(round(W / γ), -1, 1), and writes it like convert(). γ of groups is rounded to half precision, as block
 /// types hold it. Layers that are ternary already and those of
 /// modules_to_not_convert stay; so a ternary checkpoint may come in to get another embedding or head.
-/// Returns the layers that were quantized: every q_proj from the first layer to the last, then every k_proj …
+/// Returns the layers that were quantized: all q_proj, then all k_proj and so on.
 [[nodiscard]] std::vector<QuantizedLayer> quantize(const std::filesystem::path& input,
                                                    const std::filesystem::path& output,
                                                    const QuantizeOptions& options = {});

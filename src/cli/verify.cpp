@@ -59,9 +59,10 @@ std::string in_words(const VerifyReport& report, const fs::path& file) {
   std::string text =
       fmt::format("{}\n{:<56} {:>10} {:>10} {:>9} {:>6}\n", file.string(), "", "largest", "mean", "allowed", "flips");
   for (const Comparison& one : report.comparisons) {
-    const bool judged = one.largest_allowed != Comparison::kNotJudged;
+    const bool has_limit = one.largest_allowed != Comparison::kNotJudged;
+    const bool judged = has_limit || one.mean_allowed != Comparison::kNotJudged;
     text += fmt::format("{:<56} {:>10.3g} {:>10.3g} {:>9} {:>6}  {}{}\n", one.name, one.largest, one.mean,
-                        judged ? fmt::format("{:.2g}", one.largest_allowed) : "-", one.int8_flips,
+                        has_limit ? fmt::format("{:.2g}", one.largest_allowed) : "-", one.int8_flips,
                         !judged    ? ""
                         : one.ok() ? "ok"
                                    : "DIFFERS",

@@ -63,8 +63,10 @@ void load_text(const loading::StoredModel& stored, EngineState& state) {
   }
   for (auto id = static_cast<std::int32_t>(config.vocab_size); id < state.tokenizer->vocab_size(); ++id) {
     if (state.tokenizer->is_special(id)) continue;  // Gemma has one for images, which text models have no row for
-    fail(ErrorKind::corrupt, "{}: the tokenizer has ids up to {}, but the model has a vocab_size of {}; they belong to "
-         "other models", state.path.string(), state.tokenizer->vocab_size() - 1, config.vocab_size);
+    fail(ErrorKind::corrupt,
+         "{}: the tokenizer has ids up to {}, but the model has a vocab_size of {}; they belong to "
+         "other models",
+         state.path.string(), state.tokenizer->vocab_size() - 1, config.vocab_size);
   }
 }
 
@@ -162,7 +164,8 @@ ModelInfo Engine::info() const {
 
 const Tokenizer& Engine::tokenizer() const {
   if (!state_->tokenizer) {
-    fail(ErrorKind::not_found, "{} has no tokenizer; text needs one (tokenizer.json, or tokenizer.ggml.* of a GGUF file)",
+    fail(ErrorKind::not_found,
+         "{} has no tokenizer; text needs one (tokenizer.json, or tokenizer.ggml.* of a GGUF file)",
          state_->path.string());
   }
   return *state_->tokenizer;

@@ -109,8 +109,8 @@ void read_rope_object(const JsonReader& in, const JsonReader& rope, ModelConfig&
       fail(ErrorKind::corrupt, "{}: rope_scaling.high_freq_factor must be larger than low_freq_factor", in.source());
     }
   } else {
-    fail(ErrorKind::unsupported, "{}: rope type \"{}\" is not supported; supported are default, linear, llama3, factors",
-         in.source(), type);
+    fail(ErrorKind::unsupported,
+         "{}: rope type \"{}\" is not supported; supported are default, linear, llama3, factors", in.source(), type);
   }
   if (rope.find("factor") == nullptr) fail(ErrorKind::corrupt, "{}: rope_scaling.factor is missing", in.source());
   out.factor = rope.number_or("factor", 1.0, 1e-6, 1e6);

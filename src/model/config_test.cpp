@@ -101,6 +101,14 @@ TEST(ModelConfig, RopeScalingOldAndNewSpelling) {
   EXPECT_EQ(c.rope_scaling.original_max_position_embeddings, 8192);
 }
 
+TEST(ModelConfig, WithoutQuantizationTheWeightsMayBeTernaryAsTheyStand) {
+  Json json = flagship();
+  json.erase("quantization_config");
+  const ModelConfig c = parse(json);
+  EXPECT_EQ(c.quantization.mode, QuantizationMode::dequantized);
+  EXPECT_EQ(c.quantization.linear_class, LinearClass::autobitlinear);
+}
+
 Json gemma() {
   return Json::parse(R"({
     "architectures": ["Gemma3TextModel"], "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 640,
@@ -226,7 +234,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{R"({"rope_scaling": {"rope_type": "linear"}})", ErrorKind::corrupt, "factor"},
         BadConfig{R"({"rope_scaling": {"rope_type": "llama3", "factor": 2, "high_freq_factor": 1}})",
                   ErrorKind::corrupt, "high_freq_factor"},
-        BadConfig{R"({"quantization_config": null})", ErrorKind::unsupported, "quantization_config"},
         BadConfig{R"({"quantization_config": {"quant_method": "gptq"}})", ErrorKind::unsupported, "\"gptq\""},
         BadConfig{R"({"quantization_config": {"linear_class": "x"}})", ErrorKind::unsupported, "linear_class"},
         BadConfig{R"({"quantization_config": {"quantization_mode": "x"}})", ErrorKind::unsupported,
