@@ -71,7 +71,7 @@ std::string temporary_name(const std::string& name) {
 std::optional<std::int64_t> size_of(const fs::path& path) {
   std::error_code error;
   if (!fs::is_regular_file(path, error)) return std::nullopt;
-  const auto size = fs::size_of(path, error);
+  const auto size = fs::file_size(path, error);
   if (error) return std::nullopt;
   return static_cast<std::int64_t>(size);
 }

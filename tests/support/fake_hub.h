@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -111,11 +112,13 @@ class FakeHub {
 
   Reply content(const File& file, const HttpRequest& request) {
     if (content_fault) {
+      const std::lock_guard lock(fault_mutex_);  // two servers come here
       if (auto fault = content_fault(request)) return *fault;
     }
     return content_reply(file.content, request);
   }
 
+  std::mutex fault_mutex_;
   LoopbackServer second_{[this](const HttpRequest& request) { return answer_second(request); }};
   LoopbackServer hub_{[this](const HttpRequest& request) { return answer_hub(request); }};
 };
