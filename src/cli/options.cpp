@@ -134,7 +134,8 @@ Engine EngineFlags::with_progress(Make make) const {
 }
 
 Engine EngineFlags::load(const std::string& model) const {
-  return with_progress([&](const EngineOptions& options) { return Engine::load(find_model(model), options); });
+  const std::filesystem::path path = find_model(model);
+  return with_progress([&](const EngineOptions& options) { return Engine::load(path, options); });
 }
 
 Engine EngineFlags::synthetic(const ModelConfig& config, std::uint64_t seed) const {

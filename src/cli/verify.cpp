@@ -91,9 +91,9 @@ int verify_command(const Arguments& arguments) {
   const EngineFlags engine_flags(line.app());
   if (!line.parse(arguments)) return 0;
 
-  const std::vector<fs::path> files =
-      reference.empty() ? stored_references(find_model(model)) : std::vector<fs::path>{reference};
-  const Engine engine = engine_flags.load(model);
+  const fs::path folder = find_model(model);
+  const std::vector<fs::path> files = reference.empty() ? stored_references(folder) : std::vector<fs::path>{reference};
+  const Engine engine = engine_flags.load(folder.string());
   bool ok = true;
   Json all = Json::array();
   for (const fs::path& file : files) {

@@ -100,6 +100,7 @@ void IncompleteBlob::append(std::span<const std::byte> bytes) {
     if (count < 0) fail_io("write");
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
+  sync_file_range(file_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);  // a hint: so that sync() finds little left to do
 }
 
 void IncompleteBlob::truncate(std::int64_t size) {
