@@ -3,6 +3,8 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <memory>
 
 #include "base/quote_name.h"
@@ -34,8 +36,10 @@ Url parse(const std::string& text) { return moved(Url(curl_url()), text); }
 
 /// "https://host:443"
 std::string origin(const Url& url) {
-  return part(url, CURLUPART_SCHEME, 0) + "://" + part(url, CURLUPART_HOST, 0) + ":" +
-         part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+  std::string text = part(url, CURLUPART_SCHEME, 0) + "://" + part(url, CURLUPART_HOST, 0) + ":" +
+                     part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
 }
 
 }  // namespace
