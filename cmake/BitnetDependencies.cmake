@@ -13,6 +13,12 @@ option(BITNET_READLINE "Line editing with GNU readline in 'bitnet chat'" ON)
 if(BITNET_READLINE)
   pkg_check_modules(READLINE REQUIRED IMPORTED_TARGET readline)
 endif()
+# Without it, models cannot be pulled from the Hugging Face hub, and pull() says so.
+option(BITNET_HUB "Download models by id (libcurl, OpenSSL)" ON)
+if(BITNET_HUB)
+  find_package(CURL 7.85 REQUIRED)
+  find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto SSL)  # SSL: for tests alone
+endif()
 if(BUILD_TESTING)
   include(GoogleTest)
   find_package(GTest REQUIRED)

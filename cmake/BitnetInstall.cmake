@@ -13,6 +13,9 @@ target_include_directories(bitnet INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_D
                                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 # The libraries that bitnetConfig.cmake.in finds for the user.
 target_link_libraries(bitnet PRIVATE fmt::fmt simdjson::simdjson PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads)
+if(BITNET_HUB)
+  target_link_libraries(bitnet PRIVATE CURL::libcurl OpenSSL::Crypto)
+endif()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/bitnet)
 install(TARGETS bitnet EXPORT bitnetTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

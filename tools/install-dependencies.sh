@@ -7,7 +7,7 @@
 set -eu
 
 build="g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libsimdjson-dev libpcre2-dev libutf8proc-dev
-       libcli11-dev libreadline-dev"
+       libcli11-dev libreadline-dev libcurl4-openssl-dev libssl-dev"
 test="libgtest-dev librapidcheck-dev libbenchmark-dev zlib1g-dev git clang libclang-rt-dev clang-format clang-tidy
       g++-aarch64-linux-gnu qemu-user python3"
 

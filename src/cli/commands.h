@@ -6,6 +6,7 @@
 
 namespace bitnet::cli {
 
+int pull_command(const Arguments& arguments);
 int run_command(const Arguments& arguments);
 int chat_command(const Arguments& arguments);
 int info_command(const Arguments& arguments);

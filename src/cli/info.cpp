@@ -119,8 +119,8 @@ int info_command(const Arguments& arguments) {
   const EngineFlags engine_flags(line.app());
   if (!line.parse(arguments)) return 0;
 
-  const Engine engine = engine_flags.load(model);
   const std::filesystem::path folder = find_model(model);
+  const Engine engine = engine_flags.load(folder.string());
   if (json) {
     write_json(to_json(folder, engine.config(), engine.info()));
   } else {

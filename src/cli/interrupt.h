@@ -4,6 +4,8 @@
 
 namespace bitnet::cli {
 
+constexpr int kInterruptedStatus = 130;  ///< 128 + SIGINT, as shells report it
+
 /// While one is alive, Ctrl-C (SIGINT) sets a flag in place of ending the program. One at a time.
 class Interrupt {
  public:

@@ -11,6 +11,7 @@
 #include "bitnet/version.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/interrupt.h"
 #include "cli/suggest.h"
 
 namespace bitnet::cli {
@@ -26,6 +27,7 @@ constexpr std::array kCommands = {
     Command{"run", run_command, "Continue a prompt"},
     Command{"chat", chat_command, "Talk with the model"},
     Command{"embed", embed_command, "Texts as vectors, with an embedding model"},
+    Command{"pull", pull_command, "Download a model from the Hugging Face hub"},
     Command{"info", info_command, "Architecture, parameters, tensors, kernels"},
     Command{"tokenize", tokenize_command, "Text to token ids, and back"},
     Command{"verify", verify_command, "Compare with reference numbers, or with another form"},
@@ -35,8 +37,8 @@ constexpr std::array kCommands = {
     Command{"quantize", quantize_command, "Make a ternary model of one in full precision"},
 };
 // The first of them use a model, the next look at it, the others make one.
-constexpr std::size_t kUsing = 3;
-constexpr std::size_t kMaking = 8;
+constexpr std::size_t kUsing = 4;
+constexpr std::size_t kMaking = 9;
 
 std::string help() {
   std::string text =
@@ -51,12 +53,12 @@ std::string help() {
   return text +
          "\n  -h, --help    Print this text; 'bitnet COMMAND --help' explains a command\n"
          "  --version     Print the version\n\n"
-         "MODEL is a folder with config.json and *.safetensors, or a .gguf file; without it the small model that comes "
-         "with the\n"
-         "program is used.\n\n"
+         "MODEL is a folder with config.json and *.safetensors, a .gguf file, or the id of a model on the Hugging "
+         "Face\n"
+         "hub (ORG/NAME or ORG/NAME@REVISION); without it the small model that comes with the program is used.\n\n"
          "Examples:\n"
          "  bitnet run \"Once upon a time\"\n"
-         "  bitnet chat path/to/bitnet-b1.58-2B-4T\n";
+         "  bitnet chat microsoft/bitnet-b1.58-2B-4T\n";
 }
 
 int dispatch(const Arguments& arguments) {
@@ -88,6 +90,9 @@ int guarded(const Arguments& arguments) {
   } catch (const UsageError& error) {
     report("error", error.what());
     return 2;
+  } catch (const Error& error) {
+    report("error", error.what());
+    return error.kind() == ErrorKind::cancelled ? kInterruptedStatus : 1;
   } catch (const std::bad_alloc&) {
     report("error", "out of memory");
   } catch (const std::exception& error) {

@@ -5,9 +5,10 @@
 
 namespace bitnet::cli {
 
-/// The folder that the user named, or, for an empty name, the default model: installed beside the program
-/// (<prefix>/share/bitnet/models/fairy-bitnet) or in the source tree that the program was built from.
-/// Throws Error(not_found) that lists where it looked.
+/// The file or folder that the user named; what is none and has the form of an id is pulled from the hub (pull_model),
+/// so that the result and not the name goes to whoever asks again. For an empty name, the default model: installed
+/// beside the program (<prefix>/share/bitnet/models/fairy-bitnet) or in the source tree that the program was built
+/// from. Throws Error that says where it looked.
 [[nodiscard]] std::filesystem::path find_model(const std::string& named);
 
 }  // namespace bitnet::cli

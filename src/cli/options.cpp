@@ -134,9 +134,10 @@ Engine EngineFlags::with_progress(Make make) const {
 }
 
 Engine EngineFlags::load(const std::string& model, bool reads_head) const {
+  const std::filesystem::path path = find_model(model);
   return with_progress([&](EngineOptions options) {
     options.head_copy = options.head_copy && reads_head;
-    return Engine::load(find_model(model), options);
+    return Engine::load(path, options);
   });
 }
 

@@ -14,7 +14,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  void update(double fraction);
+  /// `note` stands behind the bar.
+  void update(double fraction, const std::string& note = {});
   void finish();  ///< wipes the bar off
 
  private:

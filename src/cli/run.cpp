@@ -25,7 +25,6 @@
 namespace bitnet::cli {
 namespace {
 
-constexpr int kInterruptedStatus = 130;  // 128 + SIGINT, as shells report it
 constexpr std::string_view kPattern = "attn.hook_pattern";
 
 using Ids = std::vector<std::int32_t>;
@@ -198,7 +197,8 @@ int run_command(const Arguments& arguments) {
     prompts.push_back(input.text == "-" ? read_stdin() : input.text);
   }
 
-  const Engine engine = engine_flags.load(input.model);
+  const std::string model = find_model(input.model).string();
+  const Engine engine = engine_flags.load(model);
   InferenceSettings settings = generation_flags.settings(engine);
   line.require(flags.as_message || settings.system_prompt.empty(),
                "--system-prompt is for chats: add --chat, or put the text before the prompt with --prefix");
@@ -211,7 +211,7 @@ int run_command(const Arguments& arguments) {
   const bool is_list = has_file || settings.num_return_sequences > 1;
   const Generation first = is_list ? run.list(ids) : run.one(ids.front());
   const bool interrupted = Interrupt::requested();
-  if (!flags.dump.empty() || !flags.html.empty()) run.write_files(first, find_model(input.model).string(), arguments);
+  if (!flags.dump.empty() || !flags.html.empty()) run.write_files(first, model, arguments);
   return interrupted ? kInterruptedStatus : 0;
 }
 

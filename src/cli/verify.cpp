@@ -108,9 +108,9 @@ int verify_command(const Arguments& arguments) {
     }
     return report.ok() ? 0 : 1;
   }
-  const std::vector<fs::path> files =
-      reference.empty() ? stored_references(find_model(model)) : std::vector<fs::path>{reference};
-  const Engine engine = engine_flags.load(model);
+  const fs::path folder = find_model(model);
+  const std::vector<fs::path> files = reference.empty() ? stored_references(folder) : std::vector<fs::path>{reference};
+  const Engine engine = engine_flags.load(folder.string());
   bool ok = true;
   Json all = Json::array();
   for (const fs::path& file : files) {
