@@ -28,7 +28,7 @@ FILENAME == "docs/rooms.txt" {
 FNR == 1 {
   checked++
   is_public = FILENAME ~ /^include\//
-  is_test = FILENAME ~ /_test\.cpp$/
+  is_test = FILENAME ~ /_test\.(cpp|h)$/
   path = FILENAME; sub(/^(src|include\/bitnet)\//, "", path)
   own = is_public ? "" : room_of(path)
   if (is_public && !(path in header)) broken("this public header is not listed in docs/rooms.txt")
