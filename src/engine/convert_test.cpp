@@ -35,23 +35,29 @@ Json wide_config() {
   return config;
 }
 
-/// Scales of a linear layer, [rows] or [rows, groups]; no two neighbours are equal.
-void set_scales(TinyCheckpoint& checkpoint, const std::string& module, const Shape& shape, bool equal = false) {
+/// What scales there are: ones that bf16 and f16 round, ones that both hold, or always the same.
+enum class Values { rounded, exact, equal };
+
+/// Scales of a linear layer, [rows] or [rows, groups].
+void set_scales(TinyCheckpoint& checkpoint, const std::string& module, const Shape& shape, Values values) {
   Tensor scales(DType::f32, shape);
-  float value = 0.03F;
-  for (float& scale : scales.as<float>()) scale = equal ? 0.3F : value += 0.0007F;
+  int i = 0;
+  for (float& scale : scales.as<float>()) {
+    if (values != Values::equal) ++i;
+    scale = 0.5F + static_cast<float>(i % 97) / 256 + (values == Values::rounded ? 1e-5F : 0);
+  }
   checkpoint.tensors[module + ".weight_scale"] = std::move(scales);
 }
 
 constexpr const char* kGroupedLayers[] = {"self_attn.q_proj", "mlp.up_proj", "mlp.down_proj"};
 
-TinyCheckpoint grouped(std::int64_t columns, bool equal = false) {
+TinyCheckpoint grouped(std::int64_t columns, Values values) {
   TinyCheckpoint out = tiny_checkpoint(wide_config());
   for (const std::string layer : kGroupedLayers) {
     const std::int64_t rows = layer == "mlp.up_proj" ? 512 : 256;
     const std::int64_t cols = layer == "mlp.down_proj" ? 512 : 256;
     const Shape shape = columns == 0 ? Shape{rows} : Shape{rows, cols / columns};
-    set_scales(out, "model.layers.0." + layer, shape, equal);
+    set_scales(out, "model.layers.0." + layer, shape, values);
   }
   return out;
 }
@@ -157,11 +163,11 @@ INSTANTIATE_TEST_SUITE_P(
                                 return with([](Json& c) { c["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}}; });
                               },
                               "i2_s"},
-                    FormsCase{"rows", [] { return grouped(0); }, kBlockForms},
-                    FormsCase{"groups_of_64", [] { return grouped(64); }, kGroupForms},
-                    FormsCase{"groups_of_128", [] { return grouped(128); }, kGroupForms},
-                    FormsCase{"groups_of_256", [] { return grouped(256); }, kBlockForms},
-                    FormsCase{"equal_groups", [] { return grouped(64, true); }, kGroupForms}),
+                    FormsCase{"rows", [] { return grouped(0, Values::rounded); }, kBlockForms},
+                    FormsCase{"groups_of_64", [] { return grouped(64, Values::rounded); }, kGroupForms},
+                    FormsCase{"groups_of_128", [] { return grouped(128, Values::exact); }, kGroupForms},
+                    FormsCase{"groups_of_256", [] { return grouped(256, Values::exact); }, kBlockForms},
+                    FormsCase{"equal_groups", [] { return grouped(64, Values::equal); }, kGroupForms}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(Conversions, TheOriginalDesignStaysPacked) {
@@ -195,7 +201,7 @@ TEST_F(Conversions, LayersInFullPrecisionStay) {
 
 TEST_F(Conversions, RoundTripsGiveTheSameBytes) {
   TinyCheckpoint checkpoint = tiny_checkpoint(wide_config());
-  set_scales(checkpoint, "model.layers.0.mlp.up_proj", Shape{1});  // 0.0307: neither bf16 nor f16
+  set_scales(checkpoint, "model.layers.0.mlp.up_proj", Shape{1}, Values::rounded);
   const fs::path source = write(checkpoint);
   testing_support::write_text(source / "tokenizer_config.json", R"({"chat_template": "{{ messages }}", "x": 1})");
   fs::copy_file(BITNET_SOURCE_DIR "/models/fairy-bitnet/tokenizer.json", source / "tokenizer.json");
@@ -224,6 +230,7 @@ TEST_F(Conversions, ManyEndsOfTextTravel) {
   const fs::path source = write(checkpoint);
   const Engine engine = Engine::load(convert_to(source, "a.gguf"));
   EXPECT_EQ(engine.default_settings().eos_token_id, (std::vector<std::int32_t>{2, 3, 5}));
+  EXPECT_EQ(engine.config().eos_token_id, (std::vector<std::int32_t>{2, 3})) << "what other programs see";
 }
 
 TEST_F(Conversions, ShapesThatAFormCannotHoldAreNamed) {
@@ -234,9 +241,9 @@ TEST_F(Conversions, ShapesThatAFormCannotHoldAreNamed) {
     expect_error(ErrorKind::unsupported, {"blk.0.attn_q", "80 × 48", "needs a multiple of"},
                  [&] { convert_to(narrow, "x.gguf", form); });
   }
-  const fs::path rows = write(grouped(0), "rows");
+  const fs::path rows = write(grouped(0, Values::rounded), "rows");
   expect_error(ErrorKind::unsupported, {"256 scales", "i2_s holds one", "tq2_0"}, [&] { convert_to(rows, "x.gguf"); });
-  const fs::path groups = write(grouped(64), "groups");
+  const fs::path groups = write(grouped(64, Values::rounded), "groups");
   expect_error(ErrorKind::unsupported, {"one scale for 64 columns", "q2_0"},
                [&] { convert_to(groups, "x.gguf", "tq1_0"); });
   ConvertOptions options;

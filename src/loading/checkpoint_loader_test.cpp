@@ -10,6 +10,7 @@
 #include "base/cpu_features.h"
 #include "bitnet/error.h"
 #include "kernels/dispatch.h"
+#include "support/expect_error.h"
 #include "support/tiny_checkpoint.h"
 
 namespace bitnet::loading {
@@ -128,6 +129,38 @@ TEST_F(Loader, MastersAreQuantizedByAbsmean) {
     const double ratio = std::fabs(master[7 * 48 + c]) / mean;
     EXPECT_EQ(row[c] != 0, ratio > 0.5) << ratio;
   }
+}
+
+TEST_F(Loader, SideScalesOfADequantizedFolderBelongToItsWeights) {
+  Json config = tiny_config();
+  config["quantization_config"]["quantization_mode"] = "online";
+  TinyCheckpoint checkpoint = tiny_checkpoint(config);
+  checkpoint.config.erase("quantization_config");
+  formats::SafetensorsMetadata metadata = {{"bitnet_core.scale_rule", "divide"}};
+  std::vector<formats::NamedTensor> list;
+  for (auto& [name, tensor] : checkpoint.tensors) {
+    if (name.find("_proj") != std::string::npos) {
+      for (std::uint16_t& w : tensor.as<std::uint16_t>()) w = f32_to_bf16(bf16_to_f32(w) > 0.1F ? 0.25F : -0.25F);
+      metadata["bitnet_core.scale." + name.substr(0, name.rfind(".weight"))] = "[4.001]";  // 1 / it is 0.25 in bf16
+    }
+    list.push_back({name, tensor.view()});
+  }
+  const auto load_with = [&](const std::string& up) {
+    testing_support::write_text(folder.path() / "config.json", checkpoint.config.dump());
+    metadata["bitnet_core.scale.model.layers.1.mlp.up_proj"] = up;
+    formats::write_safetensors(folder.path() / "model.safetensors", list, metadata);
+    return load_checkpoint(folder.path(), backend, {});
+  };
+  const LoadedModel loaded = load_with("[4.001]");
+  EXPECT_EQ(loaded.weights.layers[1].up.ternary->scales().values, std::vector<float>{4.001F});
+  EXPECT_EQ(loaded.weights.layers[1].up.ternary->scales().rule, backend::ScaleRule::divide);
+  using testing_support::expect_error;
+  expect_error(ErrorKind::corrupt, {"up_proj", "do not belong together"}, [&] { (void)load_with("[4.1]"); });
+  expect_error(ErrorKind::corrupt, {"up_proj", "holds 3 scales"}, [&] { (void)load_with("[4, 4, 4]"); });
+  for (const char* bad : {"4", "[\"4\"]", "[[4]]"}) {
+    expect_error(ErrorKind::corrupt, {"up_proj", "not a list of numbers"}, [&] { (void)load_with(bad); });
+  }
+  expect_error(ErrorKind::corrupt, {"up_proj"}, [&] { (void)load_with("[4"); });
 }
 
 TEST_F(Loader, OtherFamiliesLoad) {

@@ -193,6 +193,15 @@ TEST(GgufTokenizer, HostileArraysAreErrors) {
   }
 }
 
+// As transformers turns a SentencePiece model into merges: the best score first, the cuts of one token by the ids.
+TEST(GgufTokenizer, MergesOfScoresAreInTheReferencesOrder) {
+  const ReadBack found = read_back({{"tokenizer.ggml.model", std::string("llama")},
+                                    {"tokenizer.ggml.tokens", std::vector<std::string>{"b", "aab", "a", "aa", "ab"}},
+                                    {"tokenizer.ggml.scores", std::vector<float>{-8, -3, -9, -1, -2}}});
+  const Json merges = parse_json(found.json, "tokenizer.json").at("model").at("merges");
+  EXPECT_EQ(merges, Json::parse(R"([["a", "a"], ["a", "b"], ["a", "ab"], ["aa", "b"]])"));
+}
+
 TEST(GgufTokenizer, ATokenizerThatDoesNotFitTheModelIsRefused) {
   Json tokenizer = golden("gpt2_style");
   tokenizer["added_tokens"][0]["id"] = 1700;
