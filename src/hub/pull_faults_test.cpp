@@ -4,7 +4,7 @@
 
 #include <csignal>
 
-#include "hub/pull_test.h"
+#include "support/pull_fixture.h"
 
 namespace bitnet::hub {
 namespace {
