@@ -201,8 +201,9 @@ void HttpClient::State::set_up(const Request& request, const std::string& url, c
 
 /// Asks response.url and fills the rest of `response`.
 void HttpClient::State::hop(const Request& request, bool with_token, Response& response, const BodySink& sink) {
-  std::unique_ptr<curl_slist, FreeList> fields;
-  if (with_token) fields.reset(api.slist_append(nullptr, ("Authorization: Bearer " + request.token).c_str()));
+  // Ranges and checksums are of the content itself.
+  std::unique_ptr<curl_slist, FreeList> fields(api.slist_append(nullptr, "Accept-Encoding: identity"));
+  if (with_token) api.slist_append(fields.get(), ("Authorization: Bearer " + request.token).c_str());
   Transfer transfer{response, sink, options.stop, 0, {}, {}};
   BodyTarget target{transfer, curl};
   set_up(request, response.url, fields.get(), transfer, target);
