@@ -17,7 +17,7 @@ endif()
 option(BITNET_HUB "Download models by id (libcurl, OpenSSL)" ON)
 if(BITNET_HUB)
   find_package(CURL 7.85 REQUIRED)
-  find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto SSL)  # SSL: for tests alone
+  find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto SSL)  # linked with tests alone
 endif()
 if(BUILD_TESTING)
   include(GoogleTest)

@@ -14,7 +14,7 @@ target_include_directories(bitnet INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_D
 # The libraries that bitnetConfig.cmake.in finds for the user.
 target_link_libraries(bitnet PRIVATE fmt::fmt simdjson::simdjson PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads)
 if(BITNET_HUB)
-  target_link_libraries(bitnet PRIVATE CURL::libcurl OpenSSL::Crypto)
+  target_link_libraries(bitnet PRIVATE ${CMAKE_DL_LIBS})
 endif()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/bitnet)

@@ -120,16 +120,16 @@ void HubServer::fail_refused(const net::Response& response, const std::string& w
   if (response.status == 404 && code != nullptr && *code == "RevisionNotFound") {
     fail(ErrorKind::not_found, "{}: {} has no revision {}", where, id_.name, quote_name(id_.revision));
   }
+  if (response.status == 403 || (code != nullptr && *code == "GatedRepo")) {
+    fail(ErrorKind::io,
+         "{}: access to {} is refused (status {}); where {} has terms to accept, do so at {}/{}, and set HF_TOKEN to a "
+         "token of that account",
+         where, what, response.status, id_.name, net::printable_url(endpoint_), id_.name);
+  }
   if (response.status == 404) fail(ErrorKind::not_found, "{}: {} does not exist (status 404)", where, what);
   if (response.status == 401) {
     fail(ErrorKind::not_found, "{}: {} does not exist or is private (status 401); {}", where, what,
          token_.empty() ? "for a private one set HF_TOKEN" : "the token that was sent may not read it");
-  }
-  if (response.status == 403) {
-    fail(ErrorKind::io,
-         "{}: access to {} is refused (status 403); where {} has terms to accept, do so at {}/{}, and set "
-         "HF_TOKEN to a token of that account",
-         where, what, id_.name, net::printable_url(endpoint_), id_.name);
   }
   if (response.retry_after && response.ending == net::Ending::again) {
     fail(ErrorKind::io, "{}: {}; the server asks to come back in {} s", where, response.problem,

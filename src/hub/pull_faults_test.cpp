@@ -4,7 +4,7 @@
 
 #include <csignal>
 
-#include "hub/pull_test.h"
+#include "support/pull_fixture.h"
 
 namespace bitnet::hub {
 namespace {
@@ -176,6 +176,7 @@ TEST_F(Pull, SaysWhatARefusalMeans) {
           reply(404, "", {{"X-Error-Code", "RevisionNotFound"}}));
   refused(ErrorKind::not_found, {"private", "the token that was sent"}, reply(401));
   refused(ErrorKind::io, {"terms to accept", "/org/model", "HF_TOKEN"}, reply(403));
+  refused(ErrorKind::io, {"terms to accept", "status 401"}, reply(401, "", {{"X-Error-Code", "GatedRepo"}}));
   options.token.clear();
   refused(ErrorKind::not_found, {"private", "set HF_TOKEN"}, reply(401));
   hub.api_fault = {};

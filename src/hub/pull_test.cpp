@@ -1,11 +1,10 @@
 /// Pulls from a hub on the loopback that answers as the real one does.
 
-#include "hub/pull_test.h"
-
 #include <fcntl.h>
 #include <sys/file.h>
 
 #include "hub/unique_fd.h"
+#include "support/pull_fixture.h"
 
 namespace bitnet::hub {
 namespace {

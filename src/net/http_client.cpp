@@ -1,7 +1,5 @@
 #include "net/http_client.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <cctype>
 #include <csignal>
@@ -9,6 +7,7 @@
 #include <exception>
 
 #include "base/fail.h"
+#include "net/curl_library.h"
 #include "net/url.h"
 
 namespace bitnet::net {
@@ -44,7 +43,7 @@ class NoSigpipe {
 };
 
 struct FreeList {
-  void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
+  void operator()(curl_slist* list) const noexcept { curl_library().slist_free_all(list); }
 };
 
 /// One hop of a request, while curl works on it.
@@ -94,7 +93,7 @@ struct BodyTarget {
 std::size_t on_body(char* data, std::size_t /*one*/, std::size_t size, void* user) {
   auto& [transfer, curl] = *static_cast<BodyTarget*>(user);
   long status = 0;
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  curl_library().easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   transfer.response.status = static_cast<int>(status);
   if (!transfer.response.success() || !transfer.sink) return size == 0 ? 0 : CURL_WRITEFUNC_ERROR;
   try {
@@ -148,17 +147,16 @@ const std::string* Headers::find(std::string_view name) const {
 
 struct HttpClient::State {
   HttpOptions options;
-  CURL* curl = nullptr;
+  const CurlLibrary& api = curl_library();
+  CURL* curl = api.easy_init();
   char error[CURL_ERROR_SIZE] = {};
 
   explicit State(const HttpOptions& wanted) : options(wanted) {
-    static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);  // libcurl wants it once in a process
-    if (initialised == CURLE_OK) curl = curl_easy_init();
     if (curl == nullptr) fail(ErrorKind::limit, "libcurl cannot be initialised: out of memory");
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
-  ~State() { curl_easy_cleanup(curl); }
+  ~State() { api.easy_cleanup(curl); }
 
   void set_up(const Request& request, const std::string& url, curl_slist* fields, Transfer& transfer,
               BodyTarget& target);
@@ -167,56 +165,57 @@ struct HttpClient::State {
 
 void HttpClient::State::set_up(const Request& request, const std::string& url, curl_slist* fields, Transfer& transfer,
                                BodyTarget& target) {
-  curl_easy_reset(curl);  // keeps connections
-  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+  api.easy_reset(curl);  // keeps connections
+  api.easy_setopt(curl, CURLOPT_URL, url.c_str());
+  api.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  api.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  api.easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
   // Parallel ranges want connections of their own; HTTP/2 would have one window for all.
-  curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L);
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, options.user_agent.c_str());
-  curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, kReceiveBytes);
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_timeout.count()));
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.stall_timeout.count()));
-  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-  if (!options.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, options.ca_file.c_str());
-  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+  api.easy_setopt(curl, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  api.easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  api.easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L);
+  api.easy_setopt(curl, CURLOPT_USERAGENT, options.user_agent.c_str());
+  api.easy_setopt(curl, CURLOPT_BUFFERSIZE, kReceiveBytes);
+  api.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_timeout.count()));
+  api.easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  api.easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.stall_timeout.count()));
+  api.easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+  api.easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+  if (!options.ca_file.empty()) api.easy_setopt(curl, CURLOPT_CAINFO, options.ca_file.c_str());
+  api.easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
   error[0] = '\0';
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, fields);
-  curl_easy_setopt(curl, CURLOPT_NOBODY, request.head ? 1L : 0L);
+  api.easy_setopt(curl, CURLOPT_HTTPHEADER, fields);
+  api.easy_setopt(curl, CURLOPT_NOBODY, request.head ? 1L : 0L);
   if (request.range) {
     const std::string range = fmt::format("{}-{}", request.range->first, request.range->last);
-    curl_easy_setopt(curl, CURLOPT_RANGE, range.c_str());
+    api.easy_setopt(curl, CURLOPT_RANGE, range.c_str());
   }
-  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &target);
-  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
+  api.easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+  api.easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
+  api.easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+  api.easy_setopt(curl, CURLOPT_WRITEDATA, &target);
+  api.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  api.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+  api.easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
 }
 
 /// Asks response.url and fills the rest of `response`.
 void HttpClient::State::hop(const Request& request, bool with_token, Response& response, const BodySink& sink) {
-  std::unique_ptr<curl_slist, FreeList> fields;
-  if (with_token) fields.reset(curl_slist_append(nullptr, ("Authorization: Bearer " + request.token).c_str()));
+  // Ranges and checksums are of the content itself.
+  std::unique_ptr<curl_slist, FreeList> fields(api.slist_append(nullptr, "Accept-Encoding: identity"));
+  if (with_token) api.slist_append(fields.get(), ("Authorization: Bearer " + request.token).c_str());
   Transfer transfer{response, sink, options.stop, 0, {}, {}};
   BodyTarget target{transfer, curl};
   set_up(request, response.url, fields.get(), transfer, target);
-  const CURLcode code = curl_easy_perform(curl);
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, nullptr);  // the list goes away here
+  const CURLcode code = api.easy_perform(curl);
+  api.easy_setopt(curl, CURLOPT_HTTPHEADER, nullptr);  // the list goes away here
   if (transfer.thrown) std::rethrow_exception(transfer.thrown);
   if (code == CURLE_ABORTED_BY_CALLBACK || stopped(options.stop)) fail(ErrorKind::cancelled, "stopped");
   long status = 0;
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  api.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   response.status = static_cast<int>(status);
   curl_off_t seconds = 0;
-  if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0) {
+  if (api.easy_getinfo(curl, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0) {
     response.retry_after = std::chrono::seconds(seconds);
   }
   // The body of a refusal is not read: WRITE_ERROR without a reason of our own.
@@ -227,7 +226,7 @@ void HttpClient::State::hop(const Request& request, bool with_token, Response& r
     response.ending = may_pass(response.status) ? Ending::again : Ending::final;
     return;
   }
-  response.problem = !transfer.problem.empty() ? transfer.problem : error[0] != '\0' ? error : curl_easy_strerror(code);
+  response.problem = !transfer.problem.empty() ? transfer.problem : error[0] != '\0' ? error : api.easy_strerror(code);
   response.ending = may_pass(code) ? Ending::again : Ending::final;
 }
 

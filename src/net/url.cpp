@@ -1,6 +1,5 @@
 #include "net/url.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,31 +7,32 @@
 #include <memory>
 
 #include "base/quote_name.h"
+#include "net/curl_library.h"
 
 namespace bitnet::net {
 namespace {
 
 struct FreeUrl {
-  void operator()(CURLU* url) const noexcept { curl_url_cleanup(url); }
+  void operator()(CURLU* url) const noexcept { curl_library().url_cleanup(url); }
 };
 using Url = std::unique_ptr<CURLU, FreeUrl>;
 
 std::string part(const Url& url, CURLUPart which, unsigned flags) {
   char* text = nullptr;
-  if (curl_url_get(url.get(), which, &text, flags) != CURLUE_OK) return {};
+  if (curl_library().url_get(url.get(), which, &text, flags) != CURLUE_OK) return {};
   std::string copy(text);
-  curl_free(text);
+  curl_library().free(text);
   return copy;
 }
 
 /// Null when it is malformed. A relative `text` is taken from where `url` is.
 Url moved(Url url, const std::string& text) {
   if (url == nullptr || text.find('\0') != std::string::npos) return nullptr;
-  if (curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_URLENCODE) != CURLUE_OK) return nullptr;
+  if (curl_library().url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_URLENCODE) != CURLUE_OK) return nullptr;
   return url;
 }
 
-Url parse(const std::string& text) { return moved(Url(curl_url()), text); }
+Url parse(const std::string& text) { return moved(Url(curl_library().url()), text); }
 
 /// "https://host:443"
 std::string origin(const Url& url) {
@@ -75,7 +75,7 @@ std::string printable_url(const std::string& text) {
   const Url url = parse(text);
   if (url == nullptr) return "a malformed address";
   for (const CURLUPart secret : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
-    curl_url_set(url.get(), secret, nullptr, 0);
+    curl_library().url_set(url.get(), secret, nullptr, 0);
   }
   const std::string quoted = quote_name(part(url, CURLUPART_URL, 0));
   return quoted.substr(1, quoted.size() - 2);
