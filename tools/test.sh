@@ -7,7 +7,7 @@
 #   asan      clang with AddressSanitizer and UndefinedBehaviorSanitizer: every test but those of
 #             the program, which wait for its answer in time, and each fuzz target for BITNET_FUZZ_SECONDS (10)
 #   tsan      ThreadSanitizer: the tests of what runs in several threads
-#   tsan-engine  the same for whole models and sessions; not among the default stages, it builds all rooms once more
+#   tsan-engine  the same for whole models, sessions and downloads; not among the default stages, it builds all rooms once more
 #   aarch64   cross-compiled, under qemu: the kernels, what computes with them, and the fingerprint
 #   fuzz      the fuzz targets of asan alone
 #
@@ -24,7 +24,7 @@ rm -f "$reports"/*.xml
 
 # What one test program covers is its name: ctest calls its tests "<program>:<test>".
 threaded="base_test backend_cpu_test"
-threaded_engine="engine_test parity_test"
+threaded_engine="engine_test parity_test hub_test"
 on_arm="base_test pack_test kernels_test backend_cpu_test parity_test"
 
 fuzz="-DBITNET_FUZZ_SECONDS=${BITNET_FUZZ_SECONDS:-10}"
