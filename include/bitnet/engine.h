@@ -27,8 +27,8 @@ struct EngineOptions {
   bool head_copy = true;
   /// Kernel table by name ("scalar", "avx2" …). Empty: the environment's BITNET_KERNELS, then the best of the machine.
   std::string kernels;
-  /// Takes embedding and head from this checkpoint, of the same shapes, in place of the model's own: to see what another
-  /// precision of theirs does. Empty: no.
+  /// Takes embedding and head from this checkpoint, of the same shapes, in place of the model's own: to see what
+  /// another precision of theirs does. Empty: no.
   std::filesystem::path dense_from;
   /// Called from the loading thread while weights are prepared; fraction in [0, 1].
   std::function<void(double fraction)> on_progress;

@@ -40,8 +40,8 @@ enum class LinearClass {
   autobitlinear,  ///< y = sums / s_x · weight_scale
 };
 enum class QuantizationMode {
-  offline,  ///< packed weights and scales on disk
-  online,   ///< float master weights, quantized when loaded
+  offline,      ///< packed weights and scales on disk
+  online,       ///< float master weights, quantized when loaded
   dequantized,  ///< float weights that are ternary as they stand: each 0 or ± its scale
 };
 

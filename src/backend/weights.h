@@ -33,8 +33,8 @@ struct TernarySource {
   const std::byte* data = nullptr;
   std::int64_t out = 0;
   std::int64_t in = 0;
-  /// Writes rows [row, row + rows) as -1, 0, +1 to weights[rows, in], from any thread; throws Error(corrupt) for what is
-  /// none of them. Only for TernaryForm::decoded, which needs no `data`.
+  /// Writes rows [row, row + rows) as -1, 0, +1 to weights[rows, in], from any thread; throws Error(corrupt) for what
+  /// is none of them. Only for TernaryForm::decoded, which needs no `data`.
   std::function<void(std::int64_t row, std::int64_t rows, std::int8_t* weights)> decode = nullptr;
   /// Copies a part of `data`, from any thread, where that is cheaper than to look at it there; empty where it is not.
   std::function<void(std::size_t offset, std::span<std::byte> into)> read = nullptr;

@@ -50,7 +50,8 @@ std::string help() {
   return text +
          "\n  -h, --help    Print this text; 'bitnet COMMAND --help' explains a command\n"
          "  --version     Print the version\n\n"
-         "MODEL is a folder with config.json and *.safetensors, or a .gguf file; without it the small model that comes with the\n"
+         "MODEL is a folder with config.json and *.safetensors, or a .gguf file; without it the small model that comes "
+         "with the\n"
          "program is used.\n\n"
          "Examples:\n"
          "  bitnet run \"Once upon a time\"\n"

@@ -62,8 +62,10 @@ void load_text(const loading::StoredModel& stored, EngineState& state) {
     state.chat_template = chat_template_of(stored, state.path.string());
   }
   if (state.tokenizer->vocab_size() > config.vocab_size) {
-    fail(ErrorKind::corrupt, "{}: the tokenizer has ids up to {}, but the model has a vocab_size of {}; they belong to "
-         "other models", state.path.string(), state.tokenizer->vocab_size() - 1, config.vocab_size);
+    fail(ErrorKind::corrupt,
+         "{}: the tokenizer has ids up to {}, but the model has a vocab_size of {}; they belong to "
+         "other models",
+         state.path.string(), state.tokenizer->vocab_size() - 1, config.vocab_size);
   }
 }
 
@@ -159,7 +161,8 @@ ModelInfo Engine::info() const {
 
 const Tokenizer& Engine::tokenizer() const {
   if (!state_->tokenizer) {
-    fail(ErrorKind::not_found, "{} has no tokenizer; text needs one (tokenizer.json, or tokenizer.ggml.* of a GGUF file)",
+    fail(ErrorKind::not_found,
+         "{} has no tokenizer; text needs one (tokenizer.json, or tokenizer.ggml.* of a GGUF file)",
          state_->path.string());
   }
   return *state_->tokenizer;

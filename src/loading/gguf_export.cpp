@@ -6,7 +6,6 @@
 #include <set>
 
 #include "base/fail.h"
-#include "base/float16.h"
 #include "base/json.h"
 #include "loading/convert.h"
 #include "loading/gguf_blocks.h"
@@ -185,7 +184,7 @@ class GgufExport {
   /// Says once more, exactly, what the weights' own blocks round or cannot say.
   void add_side_scales() {
     const bool flat = conversion_.target == TernaryTarget::i2_s;
-    const auto stored_exactly = [&](float value) { return flat || f16_to_f32(f32_to_f16(value)) == value; };
+    const auto stored_exactly = [&](float value) { return flat || rounded_to_f16(value) == value; };
     std::optional<ScaleRule> needed;
     std::vector<GgufWriteEntry> entries;
     for (const auto& [name, scales] : scales_) {
@@ -289,10 +288,12 @@ class GgufExport {
     if (config_.rope_scaling.type != RopeType::llama3 && config_.rope_scaling.type != RopeType::factors) return;
     ModelConfig plain = config_;
     plain.rope_scaling = {};
-    const auto scaled = model::RopeTable(config_).inv_freq();
-    const auto base = model::RopeTable(plain).inv_freq();
+    const model::RopeTable scaled(config_);
+    const model::RopeTable base(plain);
     std::vector<float> factors;
-    for (std::size_t i = 0; i < base.size(); ++i) factors.push_back(base[i] / scaled[i]);
+    for (std::size_t i = 0; i < base.inv_freq().size(); ++i) {
+      factors.push_back(base.inv_freq()[i] / scaled.inv_freq()[i]);
+    }
     ++steps_;
     add_floats("rope_freqs.weight", std::move(factors));
   }

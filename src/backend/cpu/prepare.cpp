@@ -138,7 +138,8 @@ void prepare_rows(const TernarySource& source, CpuTernary& weights, ThreadPool& 
 
 void prepare_decoded(const TernarySource& source, CpuTernary& weights, ThreadPool& pool) {
   // As many rows at a time as stay in the cache between the two steps.
-  const std::int64_t together = std::clamp<std::int64_t>(kReadBytes / std::max<std::int64_t>(source.in, 1), 1, source.out);
+  const std::int64_t together =
+      std::clamp<std::int64_t>(kReadBytes / std::max<std::int64_t>(source.in, 1), 1, source.out);
   FirstBadCode bad;
   pool.run([&](int part, int parts) {
     std::vector<std::int8_t> rows(static_cast<std::size_t>(together * source.in));
