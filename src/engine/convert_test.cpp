@@ -224,6 +224,20 @@ TEST_F(Conversions, RoundTripsGiveTheSameBytes) {
   }
 }
 
+TEST_F(Conversions, OtherProgramsFindLlama3sRopeAsFactors) {
+  convert_to(write(with(make_llama)), "a.gguf");
+  const formats::GgufFile file(path("a.gguf"));
+  const formats::GgufTensor* tensor = file.find("rope_freqs.weight");
+  ASSERT_NE(tensor, nullptr);
+  ASSERT_EQ(tensor->shape, Shape{32});
+  std::vector<float> factors(32);
+  file.read(*tensor, 0, std::as_writable_bytes(std::span(factors)));
+  EXPECT_TRUE(std::is_sorted(factors.begin(), factors.end()));
+  EXPECT_GE(factors.front(), 1.0F);
+  EXPECT_LT(factors.front(), 2.0F);
+  EXPECT_FLOAT_EQ(factors.back(), 8.0F);  // "factor", of the slow pairs
+}
+
 TEST_F(Conversions, ManyEndsOfTextTravel) {
   TinyCheckpoint checkpoint = tiny_checkpoint(wide_config());
   checkpoint.config["eos_token_id"] = {2, 3, 5};
@@ -395,6 +409,21 @@ TEST_F(Conversions, QuantizingIsAbsmeanOverWhatAScaleBelongsTo) {
   wrong.granularity = "column";
   expect_error(ErrorKind::invalid_argument, {"\"column\"", "group-128"},
                [&] { (void)quantize(source, path("x"), wrong); });
+}
+
+TEST_F(Conversions, AGroupAtTheEndOfARowIsShorter) {
+  Json config = testing_support::tiny_config();
+  config["quantization_config"]["quantization_mode"] = "online";
+  const TinyCheckpoint checkpoint = tiny_checkpoint(config);
+  const std::string name = "model.layers.1.mlp.down_proj.weight";
+  const std::vector<float> master = to_f32(checkpoint.tensors.at(name).view());  // [48, 80]
+  double sum = 0;
+  for (std::size_t c = 64; c < 80; ++c) sum += std::fabs(master[c]);
+  QuantizeOptions options;
+  options.granularity = "group-64";
+  (void)quantize(write(checkpoint), path("out"), options);
+  const auto written = formats::SafetensorsCheckpoint::open(path("out"));
+  EXPECT_NEAR(to_f32(written.find(name + "_scale")->view).at(1), sum / 16, 1e-4);
 }
 
 TEST_F(Conversions, ComparingFindsWhatDiffers) {

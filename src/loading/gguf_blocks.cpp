@@ -20,8 +20,6 @@ DType dtype_of(GgufType type) {
   return type == GgufType::f32 ? DType::f32 : type == GgufType::f16 ? DType::f16 : DType::bf16;
 }
 
-bool is_float(GgufType type) { return type == GgufType::f32 || type == GgufType::f16 || type == GgufType::bf16; }
-
 pack::TernaryBlocks ternary_form(GgufType type) {
   switch (type) {
     case GgufType::tq1_0:
@@ -80,6 +78,8 @@ void from_floats(GgufType type, std::span<const float> row, std::vector<std::byt
 }
 
 }  // namespace
+
+bool is_float(GgufType type) { return type == GgufType::f32 || type == GgufType::f16 || type == GgufType::bf16; }
 
 void floats_of(GgufType type, const std::byte* bytes, std::span<float> out) {
   const std::vector<float> values = to_f32({bytes, dtype_of(type), Shape{static_cast<std::int64_t>(out.size())}});

@@ -13,6 +13,8 @@
 
 namespace bitnet::loading {
 
+[[nodiscard]] bool is_float(formats::GgufType type);
+
 /// f32, f16 or bf16 from bytes of any alignment.
 void floats_of(formats::GgufType type, const std::byte* bytes, std::span<float> out);
 

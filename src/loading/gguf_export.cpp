@@ -6,7 +6,6 @@
 #include <set>
 
 #include "base/fail.h"
-#include "base/float16.h"
 #include "base/json.h"
 #include "loading/convert.h"
 #include "loading/gguf_blocks.h"
@@ -185,7 +184,7 @@ class GgufExport {
   /// Says once more, exactly, what the weights' own blocks round or cannot say.
   void add_side_scales() {
     const bool flat = conversion_.target == TernaryTarget::i2_s;
-    const auto stored_exactly = [&](float value) { return flat || f16_to_f32(f32_to_f16(value)) == value; };
+    const auto stored_exactly = [&](float value) { return flat || rounded_to_f16(value) == value; };
     std::optional<ScaleRule> needed;
     std::vector<GgufWriteEntry> entries;
     for (const auto& [name, scales] : scales_) {

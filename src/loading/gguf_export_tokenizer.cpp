@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "bitnet/tokenizer.h"
+#include "loading/gguf_tokenizer.h"
 #include "loading/pre_tokenizers.h"
 #include "text/json_field.h"
 
@@ -15,10 +16,7 @@ namespace bitnet::loading {
 namespace {
 
 using formats::GgufWriteEntry;
-using text::Field;
-
-// tokenizer.ggml.token_type
-enum TokenType : std::int32_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
+using JsonField = text::Field;
 
 struct Tokens {
   std::vector<std::string> texts;
@@ -30,12 +28,12 @@ bool is_byte_token(std::string_view token) {
 }
 
 /// The tokens by id: of the vocabulary, then what was added over them. Ids that no token has are unused.
-Tokens read_tokens(const Field& root, std::int64_t vocab_size) {
+Tokens read_tokens(const JsonField& root, std::int64_t vocab_size) {
   Tokens out;
   const auto count = static_cast<std::size_t>(vocab_size);
   out.texts.resize(count);
   out.types.assign(count, kUnused);
-  const auto set = [&](std::uint64_t id, std::string_view text, TokenType type) {
+  const auto set = [&](std::uint64_t id, std::string_view text, GgufTokenType type) {
     if (id >= count) {
       fail(ErrorKind::corrupt, "{}: token id {} is not below the model's vocab_size of {}", root.path(), id,
            vocab_size);
@@ -43,18 +41,18 @@ Tokens read_tokens(const Field& root, std::int64_t vocab_size) {
     out.texts[id] = text;
     out.types[id] = type;
   };
-  const Field model = root["model"];
-  const Field unknown_field = model["unk_token"];
+  const JsonField model = root["model"];
+  const JsonField unknown_field = model["unk_token"];
   const std::string_view unknown = unknown_field.absent() ? std::string_view() : unknown_field.string();
   const bool bytes = model["byte_fallback"].boolean_or(false);
-  const Field vocabulary = model["vocab"];
+  const JsonField vocabulary = model["vocab"];
   const simdjson::dom::object by_token = vocabulary.object();
   for (const auto& [token, value] : by_token) {
-    const TokenType type = token == unknown ? kUnknown : bytes && is_byte_token(token) ? kByte : kNormal;
-    set(Field(value, vocabulary.path()).number(), token, type);
+    const GgufTokenType type = token == unknown ? kUnknown : bytes && is_byte_token(token) ? kByte : kNormal;
+    set(JsonField(value, vocabulary.path()).number(), token, type);
   }
-  if (const Field added = root["added_tokens"]; !added.absent()) {
-    for (const Field& token : added.elements()) {
+  if (const JsonField added = root["added_tokens"]; !added.absent()) {
+    for (const JsonField& token : added.elements()) {
       const std::string_view content = token["content"].string();
       if (content == unknown) continue;
       set(token["id"].number(), content, token["special"].boolean_or(false) ? kControl : kUserDefined);
@@ -68,8 +66,8 @@ Tokens read_tokens(const Field& root, std::int64_t vocab_size) {
 
 /// Calls with the two halves of each merge, in their order.
 template <typename Step>
-void for_each_merge(const Field& root, const Step& step) {
-  const Field merges = root["model"]["merges"];
+void for_each_merge(const JsonField& root, const Step& step) {
+  const JsonField merges = root["model"]["merges"];
   const simdjson::dom::array list = merges.array();
   for (const simdjson::dom::element merge : list) {
     std::string_view text;
@@ -78,18 +76,18 @@ void for_each_merge(const Field& root, const Step& step) {
       step(text.substr(0, space), text.substr(space + 1));
       continue;
     }
-    const std::vector<Field> pair = Field(merge, merges.path()).elements();
+    const std::vector<JsonField> pair = JsonField(merge, merges.path()).elements();
     if (pair.size() != 2) fail(ErrorKind::corrupt, "{}: expected pairs of tokens", merges.path());
     step(pair[0].string(), pair[1].string());
   }
 }
 
 /// The name of the pre-tokenizer; empty when it is none that has a name.
-std::string_view pre_tokenizer_name(const Field& root) {
-  const Field pre = root["pre_tokenizer"];
+std::string_view pre_tokenizer_name(const JsonField& root) {
+  const JsonField pre = root["pre_tokenizer"];
   if (pre.absent()) return {};
-  const Field list = pre["pretokenizers"];
-  std::vector<Field> steps;
+  const JsonField list = pre["pretokenizers"];
+  std::vector<JsonField> steps;
   if (list.absent()) {
     steps.push_back(pre);
   } else {
@@ -97,10 +95,10 @@ std::string_view pre_tokenizer_name(const Field& root) {
   }
   std::string_view pattern;
   bool digits = false;
-  for (const Field& step : steps) {
+  for (const JsonField& step : steps) {
     if (step["type"].string() == "Digits") digits = true;
     if (step["type"].string() != "Split") continue;
-    const Field regex = step["pattern"]["Regex"];
+    const JsonField regex = step["pattern"]["Regex"];
     if (regex.absent()) return {};
     pattern = regex.string();
   }
@@ -111,7 +109,7 @@ std::string_view pre_tokenizer_name(const Field& root) {
 }
 
 /// SentencePiece has a score for each token where tokenizer.json has an order of merges: the earlier, the better.
-std::vector<float> scores_of(const Field& root, const Tokens& tokens) {
+std::vector<float> scores_of(const JsonField& root, const Tokens& tokens) {
   std::unordered_map<std::string, float> ranks;
   float rank = 0;
   for_each_merge(root, [&](std::string_view left, std::string_view right) {
@@ -133,7 +131,7 @@ bool adds_space(const Tokenizer& tokenizer) {
   return first.starts_with("\u0120") || first.starts_with("\u2581");  // byte-level BPE, SentencePiece
 }
 
-void add_model(const Field& root, const ModelConfig& config, std::vector<GgufWriteEntry>& out) {
+void add_model(const JsonField& root, const ModelConfig& config, std::vector<GgufWriteEntry>& out) {
   Tokens tokens = read_tokens(root, config.vocab_size);
   const bool sentence_piece = root["model"]["byte_fallback"].boolean_or(false);
   out.push_back({"tokenizer.ggml.model", std::string(sentence_piece ? "llama" : "gpt2")});
@@ -185,7 +183,7 @@ void add_tokenizer(const StoredModel& stored, std::vector<GgufWriteEntry>& out) 
     simdjson::dom::parser parser;
     simdjson::dom::element root;
     if (parser.parse(*text).get(root) != simdjson::SUCCESS) fail(ErrorKind::corrupt, "tokenizer.json: not valid JSON");
-    add_model(Field(root, "tokenizer.json: "), config, out);
+    add_model(JsonField(root, "tokenizer.json: "), config, out);
     const std::vector<std::int32_t> added = tokenizer.encode("", true);
     const auto adds = [&](std::optional<std::int32_t> id) {
       return id && std::find(added.begin(), added.end(), *id) != added.end();

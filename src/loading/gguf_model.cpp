@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "base/fail.h"
-#include "base/float16.h"
 #include "loading/gguf_blocks.h"
 #include "loading/gguf_config.h"
 #include "loading/gguf_tokenizer.h"
@@ -20,21 +19,17 @@ using model::Field;
 using model::TensorKind;
 using model::TensorRule;
 
-constexpr GgufType kFloats[] = {GgufType::f32, GgufType::f16, GgufType::bf16};
-constexpr GgufType kDense[] = {GgufType::f32,  GgufType::f16,  GgufType::bf16,
-                               GgufType::q8_0, GgufType::q6_k, GgufType::q4_0};
-constexpr GgufType kLinear[] = {GgufType::i2_s,     GgufType::tq1_0, GgufType::tq2_0, GgufType::q2_0,
-                                GgufType::q2_0_128, GgufType::f32,   GgufType::f16,   GgufType::bf16};
-
-bool is_float(GgufType type) { return std::find(std::begin(kFloats), std::end(kFloats), type) != std::end(kFloats); }
+constexpr GgufType kGgufFloats[] = {GgufType::f32, GgufType::f16, GgufType::bf16};
+constexpr GgufType kGgufDense[] = {GgufType::f32,  GgufType::f16,  GgufType::bf16,
+                                   GgufType::q8_0, GgufType::q6_k, GgufType::q4_0};
+constexpr GgufType kGgufLinear[] = {GgufType::i2_s,     GgufType::tq1_0, GgufType::tq2_0, GgufType::q2_0,
+                                    GgufType::q2_0_128, GgufType::f32,   GgufType::f16,   GgufType::bf16};
 
 std::string tensor_name(const TensorRule& rule, std::int64_t layer, std::string_view part) {
   return model::with_layer(rule.gguf, layer) + "." + std::string(part);
 }
 
-float rounded_to_f16(float value) { return f16_to_f32(f32_to_f16(value)); }
 float unchanged(float value) { return value; }
-float rounded_to_bf16(float value) { return bf16_to_f32(f32_to_bf16(value)); }
 
 }  // namespace
 
@@ -88,15 +83,15 @@ const formats::GgufTensor& GgufModel::claim(const std::string& name, std::span<c
 std::optional<backend::TernaryShape> GgufModel::check(const TensorRule& rule, std::int64_t layer) {
   const std::string weight = tensor_name(rule, layer, "weight");
   if (rule.kind == TensorKind::norm) {
-    claim(weight, kFloats, Shape{rule.rows});
+    claim(weight, kGgufFloats, Shape{rule.rows});
     return std::nullopt;
   }
-  claim(weight, rule.kind == TensorKind::dense ? std::span<const GgufType>(kDense) : kLinear,
+  claim(weight, rule.kind == TensorKind::dense ? std::span<const GgufType>(kGgufDense) : kGgufLinear,
         Shape{rule.rows, rule.cols});
   if (rule.kind == TensorKind::dense) return std::nullopt;
-  if (rule.bias) claim(tensor_name(rule, layer, "bias"), kFloats, Shape{rule.rows});
+  if (rule.bias) claim(tensor_name(rule, layer, "bias"), kGgufFloats, Shape{rule.rows});
   const std::string scale = tensor_name(rule, layer, "scale");
-  if (file_->find(scale) != nullptr) claim(scale, kFloats, Shape{1});
+  if (file_->find(scale) != nullptr) claim(scale, kGgufFloats, Shape{1});
   return backend::TernaryShape{rule.rows, rule.cols};
 }
 

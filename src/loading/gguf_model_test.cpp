@@ -30,7 +30,6 @@ using testing_support::tiny_ternary;
 using testing_support::TinyGguf;
 using testing_support::TinyTernary;
 
-const std::string kQ = "blk.0.attn_q";
 const std::string kDown = "blk.0.ffn_down";
 
 class GgufModels : public testing::Test {

@@ -16,12 +16,6 @@ namespace {
 using formats::GgufFile;
 using Texts = std::vector<std::string_view>;
 
-// tokenizer.ggml.token_type
-constexpr std::int64_t kNormal = 1;
-constexpr std::int64_t kUnknown = 2;
-constexpr std::int64_t kControl = 3;
-constexpr std::int64_t kUserDefined = 4;
-
 constexpr std::string_view kSpace = "\u2581";
 constexpr std::size_t kLongestMerged = 256;
 
@@ -67,7 +61,9 @@ class Arrays {
       fail(ErrorKind::corrupt, "{}: tokenizer.ggml.scores holds NaN; expected numbers", path_);
     }
   }
-  [[nodiscard]] std::int64_t type(std::size_t id) const { return types_ == nullptr ? kNormal : (*types_)[id]; }
+  [[nodiscard]] std::int64_t type(std::size_t id) const {
+    return types_ == nullptr ? std::int64_t{kNormal} : (*types_)[id];
+  }
   /// The token that a key names by its id; empty when there is none.
   [[nodiscard]] std::string_view special(std::string_view key) const {
     const std::int64_t id = file_.integer_or(key, -1, -1, std::int64_t{1} << 32);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -7,6 +8,9 @@
 #include "formats/gguf.h"
 
 namespace bitnet::loading {
+
+/// Of tokenizer.ggml.token_type.
+enum GgufTokenType : std::int32_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
 
 /// The tokenizer of a GGUF file as a Hugging Face tokenizer.json: the copy that the file may hold
 /// ("tokenizer.huggingface.json"), else made of its arrays (byte-level BPE, or SentencePiece BPE with scores). Nothing

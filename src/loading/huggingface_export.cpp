@@ -26,7 +26,7 @@ using model::Field;
 using model::TensorKind;
 using model::TensorRule;
 
-bool is_bf16(float value) { return bf16_to_f32(f32_to_bf16(value)) == value; }
+bool is_bf16(float value) { return rounded_to_bf16(value) == value; }
 
 /// Floats as bf16 where that says them exactly, else as f32.
 StreamedTensor float_tensor(std::string name, Shape shape, std::vector<float> values) {

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "base/fail.h"
-#include "base/float16.h"
 #include "base/json.h"
 #include "base/text_file.h"
 #include "loading/measured_scales.h"
@@ -17,7 +16,7 @@ using backend::ScaleRule;
 using model::TensorKind;
 using model::TensorRule;
 
-constexpr std::string_view kFloats = "F32 F16 BF16";
+constexpr std::string_view kFloatDtypes = "F32 F16 BF16";
 
 std::string describe(const formats::CheckpointTensor& tensor) {
   return fmt::format("{}: tensor {}", tensor.file->path().string(), tensor.name);
@@ -36,8 +35,6 @@ std::vector<float> row_of(const TensorView& view, std::int64_t row) {
   const std::size_t bytes = static_cast<std::size_t>(view.shape[1]) * size_of(view.dtype);
   return to_f32({view.data + static_cast<std::size_t>(row) * bytes, view.dtype, Shape{view.shape[1]}});
 }
-
-float rounded_to_bf16(float value) { return bf16_to_f32(f32_to_bf16(value)); }
 
 }  // namespace
 
@@ -122,7 +119,7 @@ std::optional<backend::TernaryShape> SafetensorsModel::check(const TensorRule& r
   if (rule.kind == TensorKind::linear) return check_linear(rule, module);
   const std::string name = module + ".weight";
   const Shape shape = rule.kind == TensorKind::dense ? Shape{rule.rows, rule.cols} : Shape{rule.rows};
-  expect(require(name), kFloats, {shape});
+  expect(require(name), kFloatDtypes, {shape});
   claim(name);
   return std::nullopt;
 }
@@ -135,7 +132,7 @@ std::optional<backend::TernaryShape> SafetensorsModel::check_linear(const Tensor
     case Storage::dense:
     case Storage::master:
     case Storage::dequantized:
-      expect(require(name), kFloats, {Shape{rule.rows, rule.cols}});
+      expect(require(name), kFloatDtypes, {Shape{rule.rows, rule.cols}});
       break;
     case Storage::huggingface_packed:
       expect(require(name), "U8", {Shape{(rule.rows + 3) / 4, rule.cols}});
@@ -156,11 +153,11 @@ std::optional<backend::TernaryShape> SafetensorsModel::check_linear(const Tensor
     const Tensor& tensor = require(scale);
     std::vector<Shape> shapes = {Shape{1}, Shape{rule.rows}, Shape{rule.rows, 1}};
     for (const std::int64_t group : {64, 128, 256}) shapes.push_back(Shape{rule.rows, (rule.cols + group - 1) / group});
-    if (tensor.view.shape != Shape{}) expect(tensor, kFloats, shapes);
+    if (tensor.view.shape != Shape{}) expect(tensor, kFloatDtypes, shapes);
     claim(scale);
   }
   if (rule.bias) {
-    expect(require(module + ".bias"), kFloats, {Shape{rule.rows}});
+    expect(require(module + ".bias"), kFloatDtypes, {Shape{rule.rows}});
     claim(module + ".bias");
   }
   if (storage == Storage::dense) return std::nullopt;

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/fail.h"
+#include "base/float16.h"
 
 namespace bitnet::loading {
 namespace {
@@ -35,6 +36,9 @@ backend::ScaleRule parse_scale_rule(std::string_view name, std::string_view sour
 float weight_factor(backend::ScaleRule rule, float scale) {
   return rule == backend::ScaleRule::divide ? 1.0F / scale : scale;
 }
+
+float rounded_to_f16(float value) { return f16_to_f32(f32_to_f16(value)); }
+float rounded_to_bf16(float value) { return bf16_to_f32(f32_to_bf16(value)); }
 
 void use_side_scales(std::vector<float> exact, backend::ScaleRule rule, float (*rounded)(float),
                      std::string_view source, const MeasuredScales& measured, backend::WeightScales& out) {

@@ -22,6 +22,10 @@ inline constexpr std::string_view kScalePrefix = "bitnet_core.scale.";
 /// What a ternary weight is multiplied with: the scale, or 1 / scale where it divides.
 [[nodiscard]] float weight_factor(backend::ScaleRule rule, float scale);
 
+// As a form stores a factor.
+[[nodiscard]] float rounded_to_f16(float value);
+[[nodiscard]] float rounded_to_bf16(float value);
+
 /// Sets rule and, unless `exact` is empty, values and group of `out`. exact: one scale a tensor, a row, or a group of
 /// 64, 128 or 256 columns. Throws Error(corrupt) naming `source` when their number fits none of these, or when one, as
 /// `rounded` stores its factor, is not what was measured: they then belong to other weights.
