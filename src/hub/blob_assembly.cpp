@@ -2,12 +2,13 @@
 
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace bitnet::hub {
 namespace {
 
 std::span<const std::byte> content(const Segment& segment) {
-  return std::span(segment.data).first(static_cast<std::size_t>(segment.end - segment.begin));
+  return {segment.data.get(), static_cast<std::size_t>(segment.end - segment.begin)};
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 #include "hub/cache.h"
 #include "hub/digest.h"
@@ -17,8 +17,8 @@ namespace bitnet::hub {
 struct Segment {
   std::int64_t begin = 0;
   std::int64_t end = 0;
-  std::int64_t have = 0;        ///< bytes that arrived, from `begin` on
-  std::vector<std::byte> data;  ///< at least end - begin bytes
+  std::int64_t have = 0;              ///< bytes that arrived, from `begin` on
+  std::unique_ptr<std::byte[]> data;  ///< at least end - begin bytes
 
   [[nodiscard]] std::int64_t position() const { return begin + have; }
   [[nodiscard]] bool full() const { return position() == end; }
@@ -30,7 +30,7 @@ struct Segment {
 /// hole.
 class BlobAssembly {
  public:
-  using Release = std::function<void(std::vector<std::byte> data)>;
+  using Release = std::function<void(std::unique_ptr<std::byte[]> data)>;
 
   /// Hashes what `file` already holds. `release` gets the memory of segments that are done.
   BlobAssembly(IncompleteBlob file, std::string etag, std::int64_t size, Release release);

@@ -145,13 +145,13 @@ std::optional<Downloader::Job> Downloader::take(std::int64_t segment_bytes) {
 
 /// With mutex_ held.
 Segment Downloader::new_segment(std::int64_t begin, std::int64_t end) {
-  Segment segment{begin, end, 0, {}};
   ++segments_;
-  if (!spare_.empty()) {
-    segment.data = std::move(spare_.back());
-    spare_.pop_back();
+  if (spare_.empty()) {
+    const auto bytes = static_cast<std::size_t>(plumbing_.largest_segment);
+    return {begin, end, 0, std::make_unique_for_overwrite<std::byte[]>(bytes)};
   }
-  if (std::ssize(segment.data) < end - begin) segment.data.resize(static_cast<std::size_t>(end - begin));
+  Segment segment{begin, end, 0, std::move(spare_.back())};
+  spare_.pop_back();
   return segment;
 }
 

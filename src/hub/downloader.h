@@ -83,8 +83,8 @@ class Downloader {
   std::mutex mutex_;  // of all below
   std::condition_variable changed_;
   std::deque<Task> tasks_;
-  std::vector<std::vector<std::byte>> spare_;  // memory of segments
-  int segments_ = 0;                           // in use
+  std::vector<std::unique_ptr<std::byte[]>> spare_;  // memory of segments, each for the largest
+  int segments_ = 0;                                 // in use
   std::exception_ptr error_;
   std::vector<std::string> messages_;
   std::atomic<bool> stop_{false};

@@ -72,7 +72,7 @@ void Fetch::take(const net::Response& head, std::span<const std::byte> bytes) {
       segment_ = events_.next_segment(begin);
     }
     const std::int64_t count = std::min<std::int64_t>(segment_.end - segment_.position(), std::ssize(bytes));
-    std::memcpy(segment_.data.data() + segment_.have, bytes.data(), static_cast<std::size_t>(count));
+    std::memcpy(segment_.data.get() + segment_.have, bytes.data(), static_cast<std::size_t>(count));
     segment_.have += count;
     bytes = bytes.subspan(static_cast<std::size_t>(count));
     events_.on_bytes(count);

@@ -98,8 +98,14 @@ TEST_F(Pull, ContentThatWasDamagedOnceIsDownloadedOnceMore) {
     wrong.bytes.back() ^= 1;
     return wrong;
   };
+  PullProgress last;
+  options.on_progress = [&](const PullProgress& progress) {
+    last = progress;
+    return true;
+  };
   expect_pulled();
   EXPECT_NE(messages.find("downloading it once more"), std::string::npos);
+  EXPECT_EQ(last.bytes, last.total_bytes);
 }
 
 TEST_F(Pull, AnAnswerThatEndsTooSoonIsTriedAgainAndThenAnError) {
