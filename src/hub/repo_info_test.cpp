@@ -31,12 +31,13 @@ std::vector<RepoFile> sizeless(const Names& names) {
 }
 
 TEST(SelectFiles, TakesWhatAModelNeedsAndNothingElse) {
-  EXPECT_EQ(selected(sizeless({".gitattributes", "README.md", "chat_template.jinja", "config.json",
-                               "generation_config.json", "model.safetensors", "onnx/model.onnx", "original/config.json",
-                               "original/consolidated.safetensors", "pytorch_model.bin", "special_tokens_map.json",
-                               "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "model-i2_s.gguf"})),
-            (Names{"model.safetensors", "chat_template.jinja", "config.json", "generation_config.json",
-                   "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"}));
+  EXPECT_EQ(
+      selected(sizeless({".gitattributes", "1_Pooling/config.json", "README.md", "chat_template.jinja", "config.json",
+                         "generation_config.json", "model.safetensors", "onnx/model.onnx", "original/config.json",
+                         "original/consolidated.safetensors", "pytorch_model.bin", "special_tokens_map.json",
+                         "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "model-i2_s.gguf"})),
+      (Names{"model.safetensors", "1_Pooling/config.json", "chat_template.jinja", "config.json",
+             "generation_config.json", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"}));
 }
 
 TEST(SelectFiles, TakesTheSmallerOfOneFileAndShards) {

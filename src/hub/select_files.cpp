@@ -19,8 +19,9 @@ using Files = std::vector<RepoFile>;
 bool matches(const char* pattern, const std::string& name) { return fnmatch(pattern, name.c_str(), 0) == 0; }
 
 bool is_beside_weights(const std::string& name) {
-  constexpr std::array kPatterns = {"config.json", "generation_config.json", "tokenizer*.json",
-                                    "special_tokens_map.json", "chat_template*"};
+  constexpr std::array kPatterns = {"config.json",     "generation_config.json",
+                                    "tokenizer*.json", "special_tokens_map.json",
+                                    "chat_template*",  "1_Pooling/config.json"};
   return std::any_of(kPatterns.begin(), kPatterns.end(), [&](const char* p) { return matches(p, name); });
 }
 
