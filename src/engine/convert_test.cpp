@@ -13,6 +13,7 @@
 #include "base/text_file.h"
 #include "bitnet/error.h"
 #include "engine/verify.h"
+#include "loading/stored_model.h"
 #include "pack/absmean.h"
 #include "support/expect_error.h"
 #include "support/tiny_gguf.h"
@@ -221,6 +222,19 @@ TEST_F(Conversions, RoundTripsGiveTheSameBytes) {
     const fs::path second = convert_to(first, form + "-2", form);
     EXPECT_EQ(bytes(first / "model.safetensors"), bytes(second / "model.safetensors"));
     EXPECT_EQ(bytes(first / "config.json"), bytes(second / "config.json"));
+  }
+}
+
+// Sums of a group are scaled before they are added: which inputs belong together decides the last bits.
+TEST_F(Conversions, GroupsStayWhatTheyAreWhereAllScalesAreEqual) {
+  const fs::path source = write(grouped(64, Values::equal));
+  for (const fs::path& out : {convert_to(source, "a.gguf", "q2_0"), convert_to(source, "b", "bf16")}) {
+    const auto stored = loading::open_model(out, {});
+    loading::for_each_field(stored->config(), [&](const model::TensorRule& rule, std::int64_t layer) {
+      if (rule.field != model::Field::down) return;
+      EXPECT_EQ(stored->linear(rule, layer).scales.group, 64);
+      EXPECT_EQ(stored->linear(rule, layer).scales.values.size(), 256U * 8);
+    });
   }
 }
 
