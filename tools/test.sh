@@ -4,8 +4,9 @@
 #   tools/test.sh [STAGE...]        without a stage: release asan tsan aarch64
 #
 #   release   g++, optimised: every test; style and room checks; the outside consumer of the installed package
-#   asan      clang with AddressSanitizer and UndefinedBehaviorSanitizer: every test but those of
-#             the program, which wait for its answer in time, and each fuzz target for BITNET_FUZZ_SECONDS (5)
+#   asan      clang with AddressSanitizer and UndefinedBehaviorSanitizer: every test but those of the program, which
+#             wait for its answer in time, and those of whole models (parity_test, model_golden_test), whose code the
+#             tests of its rooms run as well; and each fuzz target for BITNET_FUZZ_SECONDS (5)
 #   tsan      ThreadSanitizer: the tests of what runs in several threads
 #   tsan-engine  the same for whole models, sessions and downloads; not among the default stages, it builds all rooms once more
 #   aarch64   cross-compiled, under qemu: the kernels, what computes with them, and the fingerprint
@@ -25,6 +26,7 @@ rm -f "$reports"/*.xml
 # What one test program covers is its name: ctest calls its tests "<program>:<test>".
 threaded="base_test backend_cpu_test"
 threaded_engine="engine_test parity_test hub_test"
+whole_models="parity_test model_golden_test"
 on_arm="base_test pack_test kernels_test backend_cpu_test parity_test"
 
 fuzz="-DBITNET_FUZZ_SECONDS=${BITNET_FUZZ_SECONDS:-5}"
@@ -64,7 +66,7 @@ run_stage() {
   case $1 in
     # Ten files a unit, as in the other stages: half of the time. "make build" compiles them one by one.
     release) stage release release all "" "-DBUILD_TESTING=ON -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=10" ;;
-    asan) stage asan asan-ubsan all "" "$fuzz" ;;
+    asan) stage asan asan-ubsan all "-E $(programs "$whole_models")" "$fuzz" ;;
     tsan | tsan-engine)
       [ "$1" = tsan ] && tests=$threaded || tests=$threaded_engine
       # The sanitizer of g++ 12 dies at random where the kernel randomises addresses by more than 28 bits.

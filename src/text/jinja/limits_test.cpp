@@ -51,7 +51,7 @@ const std::vector<std::string> kTemplates = {
     "{{ 'a'.ljust(10**9) }}", "{{ 'a'.zfill(10**9) }}", "{{ 'a\nb'|indent(10**9) }}", "{{ [1]|tojson(indent=10**9) }}",
     "{{ [1]|batch(10**9, 'x')|list }}", "{{ [1]|slice(10**9)|list }}", "{{ '\t'.expandtabs(10**9) }}",
     "{{ range(10**9) }}", "{% for a in range(99999) %}{{ 'x' * 10000 }}{% endfor %}",
-    kGrow + "ns.x + range(5000)|list %}{% endfor %}", kGrow + "[ns.x] %}{% endfor %}",
+    kGrow + "ns.x + range(50000)|list %}{% endfor %}", kGrow + "[ns.x] %}{% endfor %}",
     kGrow + "{'a': ns.x} %}{% endfor %}", kGrow + "ns.x|map('upper') %}{% endfor %}{{ ns.x|list }}",
     kGrow + "[1]|map('default', ns.x) %}{% endfor %}", kGrow + "[ns.x].index %}{% endfor %}",
     kGrow + "joiner(ns.x) %}{% endfor %}",
