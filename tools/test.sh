@@ -64,7 +64,7 @@ programs() { echo "^($(echo "$1" | tr ' ' '|')):"; }
 run_stage() {
   wrapper=
   case $1 in
-    # Ten files a unit, as in the other stages: half of the time. "make build" compiles them one by one.
+    # Ten files a unit, as in the other stages: half of the time. A fresh "make build" compiles them one by one.
     release) stage release release all "" "-DBUILD_TESTING=ON -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=10" ;;
     asan) stage asan asan-ubsan all "-E $(programs "$whole_models")" "$fuzz" ;;
     tsan | tsan-engine)

@@ -12,6 +12,9 @@ namespace bitnet {
 
 enum class HiddenAct { relu2, silu, gelu, gelu_tanh };
 
+/// As config.json spells it.
+[[nodiscard]] std::string_view name_of(HiddenAct act);
+
 enum class FeedForwardKind {
   gated,  ///< down(act(gate(x)) · up(x))
   plain,  ///< down(act(up(x))), the original design

@@ -14,20 +14,6 @@
 namespace bitnet::cli {
 namespace {
 
-const char* name_of(HiddenAct act) {
-  switch (act) {
-    case HiddenAct::relu2:
-      return "relu2";
-    case HiddenAct::silu:
-      return "silu";
-    case HiddenAct::gelu:
-      return "gelu";
-    case HiddenAct::gelu_tanh:
-      return "gelu_pytorch_tanh";
-  }
-  return "";
-}
-
 const char* name_of(LinearClass linear_class) {
   return linear_class == LinearClass::bitlinear ? "bitlinear" : "autobitlinear";
 }

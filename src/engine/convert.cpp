@@ -3,8 +3,8 @@
 #include "backend/cpu/cpu_backend.h"
 #include "base/cpu_features.h"
 #include "base/fail.h"
-#include "engine/conversion_names.h"
 #include "kernels/dispatch.h"
+#include "loading/convert.h"
 #include "loading/quantized_model.h"
 
 namespace bitnet {
@@ -18,8 +18,6 @@ constexpr TernaryTarget kTargets[] = {TernaryTarget::packed, TernaryTarget::bf16
 constexpr std::pair<std::string_view, GgufType> kDenseTypes[] = {{"f32", GgufType::f32},   {"f16", GgufType::f16},
                                                                  {"bf16", GgufType::bf16}, {"q8_0", GgufType::q8_0},
                                                                  {"q6_k", GgufType::q6_k}, {"q4_0", GgufType::q4_0}};
-
-}  // namespace
 
 TernaryTarget ternary_target(const std::string& name, const std::filesystem::path& output) {
   const bool gguf_file = output.extension() == ".gguf";
@@ -44,8 +42,6 @@ std::optional<GgufType> dense_type(const std::string& name) {
   }
   fail(ErrorKind::invalid_argument, "\"{}\" is no element type of an embedding or head; there are {}", name, names);
 }
-
-namespace {
 
 loading::Granularity granularity(const std::string& name) {
   constexpr std::string_view kNames[] = {"tensor", "row", "group-64", "group-128"};  // in the order of Granularity
@@ -77,10 +73,7 @@ std::vector<QuantizedLayer> quantize(const std::filesystem::path& input, const s
   (void)ternary_target(options.output.weights, output);
   std::vector<QuantizedLayer> layers;
   loading::QuantizedModel stored(loading::open_model(input, options.output.log), granularity(options.granularity),
-                                 [&](const loading::QuantizedTensor& tensor) {
-                                   layers.push_back({tensor.name, tensor.rows, tensor.cols, tensor.error, tensor.zeros,
-                                                     tensor.scale, tensor.scales});
-                                 });
+                                 [&](const QuantizedLayer& layer) { layers.push_back(layer); });
   write(stored, output, options.output);
   return layers;
 }

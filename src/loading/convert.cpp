@@ -9,28 +9,19 @@ std::string_view name_of(TernaryTarget target) {
   return kNames[static_cast<std::size_t>(target)];
 }
 
-LinearContents read_linear(const StoredModel& stored, backend::Backend& backend, const model::TensorRule& rule,
-                           std::int64_t layer) {
+std::unique_ptr<backend::TernaryWeights> read_ternary(const StoredModel& stored, backend::Backend& backend,
+                                                      const model::TensorRule& rule, std::int64_t layer) {
   StoredLinear linear = stored.linear(rule, layer);
-  LinearContents out;
-  out.name = std::move(linear.name);
-  if (linear.ternary) {
-    out.ternary = backend.prepare_ternary(*linear.ternary, std::move(linear.scales));
-    stored.release(rule, layer);
-  } else {
-    out.dense = std::move(linear.dense);
-    out.dense_bias = std::move(linear.dense_bias);
-  }
-  return out;
+  auto ternary = backend.prepare_ternary(linear.ternary.value(), std::move(linear.scales));
+  stored.release(rule, layer);
+  return ternary;
 }
 
 backend::WeightScales read_scales(const StoredModel& stored, backend::Backend& backend, const model::TensorRule& rule,
                                   std::int64_t layer) {
   StoredLinear linear = stored.linear(rule, layer);
   if (!linear.ternary || !linear.scales.values.empty()) return std::move(linear.scales);
-  const auto ternary = backend.prepare_ternary(*linear.ternary, std::move(linear.scales));
-  stored.release(rule, layer);
-  return ternary->scales();
+  return read_ternary(stored, backend, rule, layer)->scales();
 }
 
 float scale_at(const backend::WeightScales& scales, std::int64_t rows, std::int64_t cols, std::int64_t row,

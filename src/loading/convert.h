@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,14 +33,6 @@ struct Conversion {
   std::function<void(double fraction)> on_progress;
 };
 
-/// One linear layer as it is going to be written: its scales, and its rows when they are asked for.
-struct LinearContents {
-  std::string name;  ///< Hugging Face module name
-  std::unique_ptr<backend::TernaryWeights> ternary;
-  std::optional<backend::DenseSource> dense;
-  std::vector<float> dense_bias;
-};
-
 /// Writes `out`: a folder that is not there or empty, or a .gguf file, as the target says. It appears when it is
 /// complete. `backend` unpacks one tensor at a time; what is held besides is small.
 /// Throws Error(unsupported) where the target cannot hold the model, saying which can; Error(io).
@@ -55,10 +48,12 @@ void write_huggingface_model(StoredModel& stored, backend::Backend& backend, con
 [[nodiscard]] inline bool is_gguf_target(TernaryTarget target) { return target >= TernaryTarget::i2_s; }
 [[nodiscard]] std::string_view name_of(TernaryTarget target);
 
-/// Reads and unpacks a linear layer.
-[[nodiscard]] LinearContents read_linear(const StoredModel& stored, backend::Backend& backend,
-                                         const model::TensorRule& rule, std::int64_t layer);
-/// Its scales alone: without unpacking, unless the weights have to be quantized for it.
+/// Reads and unpacks a linear layer that is ternary.
+[[nodiscard]] std::unique_ptr<backend::TernaryWeights> read_ternary(const StoredModel& stored,
+                                                                    backend::Backend& backend,
+                                                                    const model::TensorRule& rule, std::int64_t layer);
+/// The scales of a linear layer alone: without unpacking, unless the weights have to be quantized for it. Without
+/// values for a layer in full precision.
 [[nodiscard]] backend::WeightScales read_scales(const StoredModel& stored, backend::Backend& backend,
                                                 const model::TensorRule& rule, std::int64_t layer);
 

@@ -151,7 +151,7 @@ class GgufExport {
     real("attention.layer_norm_rms_epsilon", config_.rms_norm_eps);
     number("rope.dimension_count", config_.head_dim);
     real("rope.freq_base", config_.rope_theta);
-    text(architecture_ + ".hidden_activation", activation_name());
+    text(architecture_ + ".hidden_activation", bitnet::name_of(config_.hidden_act));
     const Json json = parse_json(stored_.companion("config.json").value(), "config.json");
     for (const char* field : {"rope_parameters", "rope_scaling"}) {
       const auto found = json.find(field);
@@ -165,20 +165,6 @@ class GgufExport {
     }
     add_side_scales();
     add_tokenizer(stored_, metadata_);
-  }
-
-  [[nodiscard]] std::string_view activation_name() const {
-    switch (config_.hidden_act) {
-      case HiddenAct::relu2:
-        return "relu2";
-      case HiddenAct::silu:
-        return "silu";
-      case HiddenAct::gelu:
-        return "gelu";
-      case HiddenAct::gelu_tanh:
-        return "gelu_pytorch_tanh";
-    }
-    return "";
   }
 
   /// Says once more, exactly, what the weights' own blocks round or cannot say.
@@ -257,8 +243,7 @@ class GgufExport {
     const GgufType type = gguf_type(conversion_.target);
     tensors_.push_back(
         {name + ".weight", type, Shape{rule.rows, rule.cols}, [this, rule, layer, type](const auto& write) {
-           const LinearContents linear = read_linear(stored_, backend_, rule, layer);
-           write_ternary(rule, type, *linear.ternary, write);
+           write_ternary(rule, type, *read_ternary(stored_, backend_, rule, layer), write);
            step();
          }});
     const WeightScales& scales = scales_.at(name);

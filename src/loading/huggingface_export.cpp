@@ -141,7 +141,7 @@ class HuggingFaceExport {
     const std::int64_t packed_rows = (rule.rows + 3) / 4;
     tensors_.push_back({name + ".weight", DType::u8, Shape{packed_rows, rule.cols},
                         [this, rule, layer, packed_rows](const auto& write) {
-                          const LinearContents linear = read_linear(stored_, backend_, rule, layer);
+                          const auto ternary = read_ternary(stored_, backend_, rule, layer);
                           std::vector<std::int8_t> row(static_cast<std::size_t>(rule.cols));
                           std::vector<std::uint8_t> packed(row.size());
                           for (std::int64_t r = 0; r < packed_rows; ++r) {
@@ -150,7 +150,7 @@ class HuggingFaceExport {
                               const std::int64_t from = r + i * packed_rows;
                               // Rows beyond the last are zeros.
                               std::fill(row.begin(), row.end(), std::int8_t{0});
-                              if (from < rule.rows) linear.ternary->read_row(from, row.data());
+                              if (from < rule.rows) ternary->read_row(from, row.data());
                               for (std::size_t c = 0; c < row.size(); ++c) {
                                 packed[c] |= static_cast<std::uint8_t>((row[c] + 1) << (2 * i));
                               }
@@ -174,12 +174,12 @@ class HuggingFaceExport {
   void add_dequantized(const std::string& name, const TensorRule& rule, std::int64_t layer) {
     tensors_.push_back(
         {name + ".weight", DType::bf16, Shape{rule.rows, rule.cols}, [this, rule, layer](const auto& write) {
-           const LinearContents linear = read_linear(stored_, backend_, rule, layer);
-           const WeightScales& scales = linear.ternary->scales();
+           const auto ternary = read_ternary(stored_, backend_, rule, layer);
+           const WeightScales& scales = ternary->scales();
            std::vector<std::int8_t> row(static_cast<std::size_t>(rule.cols));
            std::vector<std::uint16_t> halves(row.size());
            for (std::int64_t r = 0; r < rule.rows; ++r) {
-             linear.ternary->read_row(r, row.data());
+             ternary->read_row(r, row.data());
              for (std::size_t c = 0; c < row.size(); ++c) {
                const float scale = scale_at(scales, rule.rows, rule.cols, r, static_cast<std::int64_t>(c));
                halves[c] = f32_to_bf16(static_cast<float>(row[c]) * weight_factor(scales.rule, scale));

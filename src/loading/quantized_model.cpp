@@ -61,9 +61,9 @@ float gamma_of(Granularity granularity, float s) {
   return grouped && std::isfinite(half) ? half : exact;
 }
 
-QuantizedTensor describe(const backend::DenseSource& source, const std::string& name, const std::vector<float>& scales,
-                         const std::vector<float>& gammas, std::int64_t columns) {
-  QuantizedTensor out{name, source.rows, source.cols, 0, 0, 0, static_cast<std::int64_t>(scales.size())};
+QuantizedLayer describe(const backend::DenseSource& source, const std::string& name, const std::vector<float>& scales,
+                        const std::vector<float>& gammas, std::int64_t columns) {
+  QuantizedLayer out{name, source.rows, source.cols, 0, 0, 0, static_cast<std::int64_t>(scales.size())};
   std::vector<float> row(static_cast<std::size_t>(source.cols));
   double squares = 0;
   double errors = 0;
@@ -90,7 +90,7 @@ QuantizedTensor describe(const backend::DenseSource& source, const std::string& 
 }  // namespace
 
 QuantizedModel::QuantizedModel(std::unique_ptr<StoredModel> floats, Granularity granularity,
-                               std::function<void(const QuantizedTensor&)> on_tensor)
+                               std::function<void(const QuantizedLayer&)> on_tensor)
     : floats_(std::move(floats)), granularity_(granularity), on_tensor_(std::move(on_tensor)) {
   config_ = floats_->config();
 }

@@ -5,23 +5,13 @@
 #include <set>
 #include <string>
 
+#include "bitnet/convert.h"
 #include "loading/stored_model.h"
 
 namespace bitnet::loading {
 
 /// What one scale belongs to.
 enum class Granularity { tensor, row, group_64, group_128 };
-
-/// What became of one linear layer.
-struct QuantizedTensor {
-  std::string name;
-  std::int64_t rows = 0;
-  std::int64_t cols = 0;
-  double error = 0;  ///< |W - Ŵ| / |W|, Frobenius norms
-  double zeros = 0;  ///< share of the weights
-  float scale = 0;   ///< the mean, where there are several
-  std::int64_t scales = 0;
-};
 
 /// A checkpoint in full precision seen as a ternary one: BitNet b1.58's absmean quantization of every linear layer,
 /// s = 1 / max(mean|W|, 1e-5), T = clamp(round(W · s), -1, 1), over what one scale belongs to; γ = 1 / s, of groups
@@ -31,7 +21,7 @@ class QuantizedModel final : public StoredModel {
  public:
   /// `on_tensor` hears of a layer when linear() quantizes it for the first time.
   QuantizedModel(std::unique_ptr<StoredModel> floats, Granularity granularity,
-                 std::function<void(const QuantizedTensor&)> on_tensor);
+                 std::function<void(const QuantizedLayer&)> on_tensor);
 
   [[nodiscard]] std::vector<StoredTensor> tensors() const override { return floats_->tensors(); }
   std::optional<backend::TernaryShape> check(const model::TensorRule& rule, std::int64_t layer) override {
@@ -57,7 +47,7 @@ class QuantizedModel final : public StoredModel {
  private:
   std::unique_ptr<StoredModel> floats_;
   Granularity granularity_;
-  std::function<void(const QuantizedTensor&)> on_tensor_;
+  std::function<void(const QuantizedLayer&)> on_tensor_;
   mutable std::set<std::string> described_;
 };
 

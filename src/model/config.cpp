@@ -37,9 +37,13 @@ struct ActName {
   std::string_view name;
   HiddenAct act;
 };
-constexpr ActName kActs[] = {{"relu2", HiddenAct::relu2},        {"silu", HiddenAct::silu},
-                             {"swish", HiddenAct::silu},         {"gelu", HiddenAct::gelu},
-                             {"gelu_new", HiddenAct::gelu_tanh}, {"gelu_pytorch_tanh", HiddenAct::gelu_tanh}};
+// Of two names for one activation the first is the one that is written.
+constexpr ActName kActs[] = {{"relu2", HiddenAct::relu2},
+                             {"silu", HiddenAct::silu},
+                             {"swish", HiddenAct::silu},
+                             {"gelu", HiddenAct::gelu},
+                             {"gelu_pytorch_tanh", HiddenAct::gelu_tanh},
+                             {"gelu_new", HiddenAct::gelu_tanh}};
 
 template <typename Entries>
 std::string list_names(const Entries& entries) {
@@ -297,6 +301,10 @@ void read_shape(const JsonReader& in, ModelConfig& c) {
 }
 
 }  // namespace
+
+std::string_view name_of(HiddenAct act) {
+  return std::find_if(std::begin(kActs), std::end(kActs), [&](const ActName& known) { return known.act == act; })->name;
+}
 
 ModelConfig ModelConfig::from_json(std::string_view json, std::string_view source) {
   const Json object = parse_json(json, source);

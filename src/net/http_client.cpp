@@ -174,7 +174,7 @@ void HttpClient::State::set_up(const Request& request, const std::string& url, c
   api.easy_setopt(curl, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   api.easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   api.easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L);
-  api.easy_setopt(curl, CURLOPT_USERAGENT, options.user_agent.c_str());
+  api.easy_setopt(curl, CURLOPT_USERAGENT, "bitnet");
   api.easy_setopt(curl, CURLOPT_BUFFERSIZE, kReceiveBytes);
   api.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_timeout.count()));
   api.easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);

@@ -16,7 +16,6 @@
 namespace bitnet::net {
 
 struct HttpOptions {
-  std::string user_agent = "bitnet";
   std::chrono::seconds connect_timeout{10};
   std::chrono::seconds stall_timeout{30};  ///< a transfer that brings nothing for so long has failed; whole seconds
   std::string ca_file;                     ///< certificates to trust; empty: the system's
