@@ -70,7 +70,8 @@ void read_memory(State& state) {
 
 /// tokens × in × out; one token reads its weights from memory, more find them in a cache.
 void ternary(State& state, const KernelTable& table, std::int64_t tokens, std::int64_t in, std::int64_t out) {
-  const std::int64_t bytes = out * pack::row_bytes(in);
+  const std::int64_t row_bytes = pack::row_bytes(in, table.coding);
+  const std::int64_t bytes = out * row_bytes;
   const std::int64_t copies = tokens == 1 ? kFarBytes / bytes : 1;
   const AlignedBuffer codes = memory(bytes * copies);
   const std::int64_t padded = pack::padded_length(in);
@@ -80,7 +81,7 @@ void ternary(State& state, const KernelTable& table, std::int64_t tokens, std::i
   const Int8Rows rows{x.as<std::int8_t>(), padded, slices.as<std::int32_t>(), padded / 64, tokens};
   std::int64_t copy = 0;
   for (auto _ : state) {
-    const TernaryMatrix w{codes.as<std::uint8_t>() + copy * bytes, out, pack::block_count(in)};
+    const TernaryMatrix w{codes.as<std::uint8_t>() + copy * bytes, out, pack::block_count(in), row_bytes};
     table.ternary_gemm(w, 0, out, rows, sums.as<std::int32_t>(), out);
     benchmark::ClobberMemory();
     copy = (copy + 1) % copies;

@@ -44,6 +44,7 @@ CpuFeatures detect_cpu_features() {
     found |= kAvx512;
   }
   if (__builtin_cpu_supports("avx512vnni")) found |= kAvx512Vnni;
+  if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni")) found |= kAvx512Vbmi;
   if (amx_int8_allowed()) found |= kAmxInt8;
 #elif defined(__aarch64__)
   constexpr unsigned long kHwcapAsimd = 1UL << 1;
@@ -65,6 +66,7 @@ std::string describe(CpuFeatures features) {
                                     {kF16c, "f16c"},
                                     {kAvx512, "avx512f/bw/dq/vl"},
                                     {kAvx512Vnni, "avx512_vnni"},
+                                    {kAvx512Vbmi, "avx512_vbmi/gfni"},
                                     {kAmxInt8, "amx_int8"},
                                     {kNeon, "neon"},
                                     {kDotProd, "dotprod"}};

@@ -14,7 +14,8 @@ enum CpuFeature : std::uint32_t {
   kAvx512Vnni = 1U << 4,
   kNeon = 1U << 5,
   kDotProd = 1U << 6,
-  kAmxInt8 = 1U << 7,  ///< tiles, and the operating system lets this process use them
+  kAvx512Vbmi = 1U << 8,  ///< and GFNI: no processor has one without the other
+  kAmxInt8 = 1U << 7,     ///< tiles, and the operating system lets this process use them
 };
 using CpuFeatures = std::uint32_t;
 

@@ -121,6 +121,7 @@ std::vector<IntegerPeak> measure_integer_peaks(int threads, int repetitions) {
 std::string_view peak_of_kernels(std::string_view kernels) {
   if (kernels == "avx2") return "avx2, 16-bit sums";
   if (kernels == "amx_int8") return "amx_int8, with tile loads";
+  if (kernels == "avx512_vbmi") return "avx512_vnni";
   return kernels;
 }
 

@@ -3,7 +3,7 @@
 # keep that copy for files that run on every processor.
 set(checked 0)
 foreach(object ${OBJECTS})
-  if(object MATCHES "\\.dir/(\\./)?(avx2|avx512_vnni|amx|neon)/")
+  if(object MATCHES "\\.dir/(\\./)?(avx2|avx512_vnni|avx512_vbmi|amx|neon)/")
     execute_process(COMMAND ${NM} -C --defined-only ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
     string(REGEX MATCHALL "[0-9a-f]+ [TWVu] [^\n]*" shared "${symbols}")
     if(shared)

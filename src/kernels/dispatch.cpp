@@ -11,6 +11,7 @@ std::span<const KernelTable* const> built_tables() {
   static constexpr const KernelTable* kTables[] = {
 #if defined(__x86_64__)
     &kAmxTable,
+    &kAvx512VbmiTable,
     &kAvx512VnniTable,
     &kAvx2Table,
 #elif defined(__aarch64__)

@@ -16,14 +16,16 @@
 #include "base/cpu_features.h"
 #include "pack/kv_block.h"
 #include "pack/nibble_rows.h"
+#include "pack/ternary_layout.h"
 
 namespace bitnet::kernels {
 
-/// One ternary matrix in the layout of pack/ternary_layout.h.
+/// One ternary matrix in a layout of pack/ternary_layout.h.
 struct TernaryMatrix {
-  const std::uint8_t* codes;  ///< [rows, blocks * 64]
+  const std::uint8_t* codes;  ///< [rows, row_bytes]
   std::int64_t rows;          ///< output features
   std::int64_t blocks;        ///< 256-weight blocks in a row
+  std::int64_t row_bytes;     ///< pack::row_bytes
 };
 
 /// Quantized activations of a few tokens.
@@ -72,8 +74,9 @@ enum class Activation : std::uint8_t { relu2, silu, gelu, gelu_tanh };
 inline constexpr int kActivations = 4;
 
 struct KernelTable {
-  const char* name;      ///< as in BITNET_KERNELS: "scalar", "avx2", "avx512_vnni", "amx_int8", "neon"
+  const char* name;      ///< as in BITNET_KERNELS: "scalar", "avx2", "avx512_vnni", "avx512_vbmi", "amx_int8", "neon"
   CpuFeatures required;  ///< every bit must be present
+  pack::TernaryCoding coding;  ///< of what ternary_gemm reads; ternary_gemm_grouped reads two_bits
 
   /// sums[t * sums_stride + (r - row_begin)] = Σ_k T[r, k] · x[t, k] for rows row_begin ≤ r < row_end. Exact.
   /// |T·x| ≤ 128 · in, so `in` up to 2^24 fits.

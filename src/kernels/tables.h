@@ -8,6 +8,7 @@ namespace bitnet::kernels {
 extern const KernelTable kScalarTable;
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvx512VnniTable;
+extern const KernelTable kAvx512VbmiTable;
 extern const KernelTable kAmxTable;
 extern const KernelTable kNeonTable;
 

@@ -1,4 +1,5 @@
 #include "kernels/table_test.h"
+#include "pack/base3.h"
 #include "pack/prepare.h"
 #include "pack/ternary_layout.h"
 
@@ -13,21 +14,30 @@ struct Problem {
   std::int64_t stride;
   std::int64_t slice_stride;
   std::vector<std::int8_t> weights;  // [rows, in]
-  std::vector<std::uint8_t> codes;
+  std::vector<std::uint8_t> two_bits;
+  std::vector<std::uint8_t> base3;
   std::vector<std::int8_t> x;  // [tokens, stride]
   std::vector<std::int32_t> slice_sums;
 
-  TernaryMatrix matrix() const { return {codes.data(), rows, pack::block_count(in)}; }
+  TernaryMatrix matrix(pack::TernaryCoding coding = pack::TernaryCoding::two_bits) const {
+    const auto* codes = coding == pack::TernaryCoding::base3 ? base3.data() : two_bits.data();
+    return {codes, rows, pack::block_count(in), pack::row_bytes(in, coding)};
+  }
   Int8Rows activations() const { return {x.data(), stride, slice_sums.data(), slice_stride, tokens}; }
   std::int64_t slices() const { return pack::block_count(in) * 4; }
 };
 
 Problem make_problem(std::int64_t rows, std::int64_t in, std::int64_t tokens, std::int64_t extra, auto weight,
                      auto activation) {
-  Problem p{rows, in, tokens, pack::padded_length(in) + extra, pack::block_count(in) * 4 + extra, {}, {}, {}, {}};
+  Problem p{rows, in, tokens, pack::padded_length(in) + extra, pack::block_count(in) * 4 + extra, {}, {}, {}, {}, {}};
   for (std::int64_t i = 0; i < rows * in; ++i) p.weights.push_back(static_cast<std::int8_t>(weight()));
-  p.codes.resize(static_cast<std::size_t>(rows * pack::row_bytes(in)));
-  EXPECT_FALSE(pack::prepare_int8(p.weights.data(), rows, in, in, p.codes.data()));
+  p.two_bits.resize(static_cast<std::size_t>(rows * pack::row_bytes(in)));
+  EXPECT_FALSE(pack::prepare_int8(p.weights.data(), rows, in, in, p.two_bits.data()));
+  p.base3.resize(static_cast<std::size_t>(rows * pack::row_bytes(in, pack::TernaryCoding::base3)));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    pack::pack_base3(p.two_bits.data() + r * pack::row_bytes(in), pack::block_count(in),
+                     p.base3.data() + r * pack::row_bytes(in, pack::TernaryCoding::base3));
+  }
   p.x.resize(static_cast<std::size_t>(tokens * p.stride));
   p.slice_sums.resize(static_cast<std::size_t>(tokens * p.slice_stride));
   for (std::int64_t t = 0; t < tokens; ++t) {
@@ -49,7 +59,7 @@ Problem random_values(Rng& rng, std::int64_t rows, std::int64_t in, std::int64_t
 Problem random_problem() {
   Rng rng(any_seed());
   const std::int64_t rows = any_size(4, 5);
-  const std::int64_t in = any_size(256);
+  const std::int64_t in = any_size(256, 12);
   const std::int64_t tokens = any_size(4, 2);
   return random_values(rng, rows, in, tokens, *rc::gen::inRange<std::int64_t>(0, 80));
 }
@@ -58,7 +68,7 @@ Problem random_problem() {
 Problem random_problem_of_many_tokens() {
   Rng rng(any_seed());
   const std::int64_t rows = any_size(32, 2);
-  const std::int64_t in = any_size(256, 4);
+  const std::int64_t in = any_size(256, 12);
   const std::int64_t tokens = any_size(16, 4);
   return random_values(rng, rows, in, tokens, *rc::gen::inRange<std::int64_t>(0, 80));
 }
@@ -114,7 +124,7 @@ void expect_equals_scalar(const KernelTable& table, const Problem& p) {
   Guarded<std::int32_t> expected(p.tokens * stride);
   Guarded<std::int32_t> sums(p.tokens * stride);
   kScalarTable.ternary_gemm(p.matrix(), begin, end, p.activations(), expected.data(), stride);
-  table.ternary_gemm(p.matrix(), begin, end, p.activations(), sums.data(), stride);
+  table.ternary_gemm(p.matrix(table.coding), begin, end, p.activations(), sums.data(), stride);
   RC_ASSERT(sums.same_as(expected));
 }
 
@@ -148,7 +158,7 @@ TEST_P(TernaryGemm, LargestSums) {
       const Problem p = make_problem(
           5, 16384 + 7, 9, 1, [&] { return weight; }, [&] { return activation; });
       Guarded<std::int32_t> sums(p.tokens * p.rows);
-      table().ternary_gemm(p.matrix(), 0, p.rows, p.activations(), sums.data(), p.rows);
+      table().ternary_gemm(p.matrix(table().coding), 0, p.rows, p.activations(), sums.data(), p.rows);
       for (std::int64_t i = 0; i < p.tokens * p.rows; ++i) {
         ASSERT_EQ(sums[i], weight * activation * p.in) << "weight " << weight << " activation " << activation;
       }
@@ -160,7 +170,7 @@ void expect_all_rows_equal_scalar(const KernelTable& table, const Problem& p) {
   Guarded<std::int32_t> expected(p.tokens * p.rows);
   Guarded<std::int32_t> sums(p.tokens * p.rows);
   kScalarTable.ternary_gemm(p.matrix(), 0, p.rows, p.activations(), expected.data(), p.rows);
-  table.ternary_gemm(p.matrix(), 0, p.rows, p.activations(), sums.data(), p.rows);
+  table.ternary_gemm(p.matrix(table.coding), 0, p.rows, p.activations(), sums.data(), p.rows);
   EXPECT_TRUE(sums.same_as(expected)) << p.rows << " rows of " << p.in << ", " << p.tokens << " tokens";
 }
 

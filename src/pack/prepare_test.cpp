@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "pack/base3.h"
 #include "pack/ternary_layout.h"
 
 namespace bitnet::pack {
@@ -42,6 +43,37 @@ std::vector<std::int8_t> unprepared(const std::vector<std::uint8_t>& prepared, s
 
 std::vector<std::uint8_t> room_for(std::int64_t rows, std::int64_t in) {
   return std::vector<std::uint8_t>(static_cast<std::size_t>(rows * row_bytes(in)), 0xee);
+}
+
+/// Base 3 by the definition: the codes of byte `byte` of the `group`-th five blocks, k-th of their four bytes.
+int base3_value(const std::vector<std::uint8_t>& two_bits, std::int64_t group, std::int64_t k, std::int64_t byte) {
+  const auto code = [&](std::int64_t block, std::int64_t slice) {
+    return two_bits[static_cast<std::size_t>((group * kBase3Blocks + block) * kBlockBytes + byte)] >> (2 * slice) & 3;
+  };
+  return code(k, 0) + 3 * code(k, 1) + 9 * code(k, 2) + 27 * code(k, 3) + 81 * code(4, k);
+}
+
+TEST(Base3, FiveBlocksTakeTheSpaceOfFourAndComeBack) {
+  EXPECT_TRUE(rc::check("base3", [] {
+    const auto blocks = *rc::gen::inRange<std::int64_t>(0, 23);
+    const std::int64_t in = blocks * kBlockWeights;
+    const std::vector<std::int8_t> weights = random_ternary(*rc::gen::arbitrary<std::uint64_t>(), in);
+    std::vector<std::uint8_t> two_bits(static_cast<std::size_t>(row_bytes(in)));
+    RC_ASSERT(!prepare_int8(weights.data(), 1, in, in, two_bits.data()));
+    std::vector<std::uint8_t> base3(static_cast<std::size_t>(row_bytes(in, TernaryCoding::base3)) + 1, 0xee);
+    pack_base3(two_bits.data(), blocks, base3.data());
+    RC_ASSERT(base3.back() == 0xee);
+    const std::int64_t groups = blocks / kBase3Blocks;
+    for (std::int64_t i = 0; i < groups * 4 * kBlockBytes; ++i) {
+      const int value = base3_value(two_bits, i / (4 * kBlockBytes), i / kBlockBytes % 4, i % kBlockBytes);
+      RC_ASSERT(base3[static_cast<std::size_t>(i)] == value);
+    }
+    std::vector<std::uint8_t> back(two_bits.size() + 1, 0xee);
+    unpack_base3(base3.data(), blocks, back.data());
+    RC_ASSERT(back.back() == 0xee);
+    back.pop_back();
+    RC_ASSERT(back == two_bits);
+  }));
 }
 
 std::int64_t any_inputs() {

@@ -1,10 +1,14 @@
 #pragma once
-/// The layout that every kernel table reads: "K-interleaved blocks".
+/// The layouts that kernel tables read: "K-interleaved blocks", in one of two codings.
 ///
 /// A row of `in` ternary weights is cut into blocks of 256, the last one padded with zeros (code 1). A block is 64
 /// bytes; byte j holds the weights j, 64 + j, 128 + j and 192 + j of the block at bits 0-1, 2-3, 4-5 and 6-7, as
 /// code = weight + 1 (0, 1, 2; 3 never occurs). So one 64-byte load gives, by three shifts, four vectors that line up
 /// with 64 consecutive activations each. Rows follow one another without gaps. docs/formats/prepared-ternary.md.
+///
+/// That is the coding `two_bits`. In `base3` five blocks of a row share the space of four: byte j of the four is
+/// Σ_s code_s[j] · 3^s over the four codes of the same byte in `two_bits`, plus 81 · one code of the fifth block, that
+/// of its slice k in the k-th of the four. The last one to four blocks of a row stay as they are.
 
 #include <cstdint>
 
@@ -14,9 +18,16 @@ inline constexpr std::int64_t kBlockWeights = 256;
 inline constexpr std::int64_t kBlockBytes = 64;
 /// Activations that one shift of a block covers; group scales span multiples of it.
 inline constexpr std::int64_t kSliceWeights = 64;
+/// Blocks in one group of base3.
+inline constexpr std::int64_t kBase3Blocks = 5;
+
+enum class TernaryCoding : std::uint8_t { two_bits, base3 };
 
 [[nodiscard]] constexpr std::int64_t block_count(std::int64_t in) { return (in + kBlockWeights - 1) / kBlockWeights; }
-[[nodiscard]] constexpr std::int64_t row_bytes(std::int64_t in) { return block_count(in) * kBlockBytes; }
+[[nodiscard]] constexpr std::int64_t row_bytes(std::int64_t in, TernaryCoding coding = TernaryCoding::two_bits) {
+  const std::int64_t blocks = block_count(in);
+  return (coding == TernaryCoding::base3 ? blocks - blocks / kBase3Blocks : blocks) * kBlockBytes;
+}
 /// `in` rounded up to whole blocks: the length of an activation row that a kernel may read.
 [[nodiscard]] constexpr std::int64_t padded_length(std::int64_t in) { return block_count(in) * kBlockWeights; }
 

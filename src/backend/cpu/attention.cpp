@@ -16,8 +16,10 @@ constexpr std::int64_t kSharedKeys = 256;
 constexpr std::int64_t kItemTokens = 32;
 constexpr std::int64_t kItemScores = 256 * 1024;
 
-// What threads share of a head's dimensions, so that a vector of values is one thread's: kernels::ValuePart.
-constexpr std::int64_t kShareDims = pack::kKvPairDims;
+// What threads share of a head's dimensions: whole tiles of a kernel, less only where that makes threads more even. The
+// smallest is a vector of values (kernels::ValuePart).
+constexpr std::int64_t kMostShareDims = 64;
+constexpr std::int64_t kLeastShareDims = pack::kKvPairDims;
 
 constexpr kernels::KvType kTypes[] = {kernels::KvType::f32, kernels::KvType::f16, kernels::KvType::q8,
                                       kernels::KvType::q4};
@@ -224,6 +226,19 @@ void attend_by_item(const AttentionCall& call, std::int64_t keys, ThreadPool& po
   });
 }
 
+/// The largest pieces of `dims` dimensions of each of `items` that give the thread with most of them the least.
+std::int64_t share_dims(std::int64_t dims, std::int64_t items, int threads) {
+  const auto most_of_a_thread = [&](std::int64_t piece) {
+    const std::int64_t pieces = items * ((dims + piece - 1) / piece);
+    return (pieces + threads - 1) / threads * piece;
+  };
+  std::int64_t best = kMostShareDims;
+  for (std::int64_t piece = best / 2; piece >= kLeastShareDims; piece /= 2) {
+    if (most_of_a_thread(piece) < most_of_a_thread(best)) best = piece;
+  }
+  return best;
+}
+
 /// Few items: all threads share each, first the blocks of keys, then the heads, then the dimensions of the values.
 /// Every number is still computed whole by one thread, in the same order of operations.
 void attend_together(const AttentionCall& call, ThreadPool& pool, std::vector<float>& memory) {
@@ -248,11 +263,15 @@ void attend_together(const AttentionCall& call, ThreadPool& pool, std::vector<fl
     }
   });
   const std::int64_t dims = call.shape.head_dim;
-  const std::int64_t shares = (dims + kShareDims - 1) / kShareDims;  // of an item
-  pool.share(call.items() * shares, 1, [&](int, PartRange range) {
+  const std::int64_t piece = share_dims(dims, call.items(), pool.size());
+  const std::int64_t pieces = (dims + piece - 1) / piece;  // of an item
+  // Each thread reads one part of every row of values from the first block to the last: not in turns, because every
+  // turn would begin with memory that nobody has asked for yet.
+  pool.run([&](int part, int parts) {
+    const PartRange range = part_range(call.items() * pieces, part, parts);
     for (std::int64_t i = 0; i < call.items(); ++i) {
-      const std::int64_t begin = std::max(range.begin - i * shares, std::int64_t{0}) * kShareDims;
-      const std::int64_t end = std::min((range.end - i * shares) * kShareDims, dims);
+      const std::int64_t begin = std::max(range.begin - i * pieces, std::int64_t{0}) * piece;
+      const std::int64_t end = std::min((range.end - i * pieces) * piece, dims);
       if (begin < end) call.values_of_dims(call.item(i), scores_of(i), begin, end);
     }
   });

@@ -88,7 +88,7 @@ void multiply_rows(const BitLinearCall& call, const CpuTernary& w, PartRange row
 }
 
 CpuBackend::Stream stream_of(const kernels::TernaryMatrix& w) {
-  return {reinterpret_cast<const std::byte*>(w.codes), w.rows, w.blocks * pack::kBlockBytes, kRowGrain, kRowsPerChunk};
+  return {reinterpret_cast<const std::byte*>(w.codes), w.rows, w.row_bytes, kRowGrain, kRowsPerChunk};
 }
 
 }  // namespace

@@ -90,8 +90,8 @@ class CpuBackend final : public Backend {
     std::vector<float> norms;                // [tokens], pack::NibbleInput
     std::vector<float> errors;               // [tokens]
   };
-  /// Zeroed memory for the codes of one matrix, of what was reserved if enough is left.
-  std::shared_ptr<std::uint8_t> code_memory(const TernaryShape& shape);
+  /// Zeroed memory for the codes of one matrix, a multiple of a block, of what was reserved if enough is left.
+  std::shared_ptr<std::uint8_t> code_memory(std::size_t bytes);
 
   /// Rows as the kernels read them, one after another: where they lie, or decoded into scratch of `part`.
   const void* read_rows(const CpuDense& weights, int part, PartRange rows);

@@ -14,30 +14,37 @@
 
 namespace bitnet::backend {
 
-/// Ternary weights in the prepared layout of pack/ternary_layout.h.
+/// Ternary weights in a layout of pack/ternary_layout.h.
 class CpuTernary final : public TernaryWeights {
  public:
-  /// codes: [out, row_bytes(in)].
-  CpuTernary(std::shared_ptr<std::uint8_t> codes, std::int64_t out, std::int64_t in)
-      : codes(std::move(codes)), out_(out), in_(in) {}
+  /// codes: [out, row_bytes(in, coding)].
+  CpuTernary(std::shared_ptr<std::uint8_t> codes, std::int64_t out, std::int64_t in, pack::TernaryCoding coding)
+      : codes(std::move(codes)), out_(out), in_(in), coding_(coding) {}
   [[nodiscard]] std::int64_t out() const override { return out_; }
   [[nodiscard]] std::int64_t in() const override { return in_; }
   [[nodiscard]] std::int64_t bytes() const override {
-    return out_ * pack::row_bytes(in_) +
+    return out_ * row_bytes() +
            static_cast<std::int64_t>((weight_scales.values.size() + weight_scales.bias.size()) * 4);
   }
   [[nodiscard]] const WeightScales& scales() const override { return weight_scales; }
   void read_row(std::int64_t row, std::int8_t* weights) const override;
 
-  [[nodiscard]] std::uint8_t* row(std::int64_t r) const { return codes.get() + r * pack::row_bytes(in_); }
-  [[nodiscard]] kernels::TernaryMatrix matrix() const { return {row(0), out_, pack::block_count(in_)}; }
+  /// Sets the rows [row, row + rows) from two_bits: [rows, row_bytes(in)].
+  void store_rows(std::int64_t row, std::int64_t rows, const std::uint8_t* two_bits);
+  [[nodiscard]] kernels::TernaryMatrix matrix() const {
+    return {codes.get(), out_, pack::block_count(in_), row_bytes()};
+  }
 
   std::shared_ptr<std::uint8_t> codes;
   WeightScales weight_scales;
 
  private:
+  [[nodiscard]] std::int64_t row_bytes() const { return pack::row_bytes(in_, coding_); }
+  [[nodiscard]] std::uint8_t* row(std::int64_t r) const { return codes.get() + r * row_bytes(); }
+
   std::int64_t out_;
   std::int64_t in_;
+  pack::TernaryCoding coding_;
 };
 
 /// A four-bit copy of float rows with a bound for each, pack/nibble_rows.h.

@@ -10,6 +10,7 @@
 #include "backend/cpu/cpu_weights.h"
 #include "base/fail.h"
 #include "pack/absmean.h"
+#include "pack/base3.h"
 
 namespace bitnet::backend {
 namespace {
@@ -43,11 +44,6 @@ std::optional<pack::QuantBlocks> blocks_of(DenseForm form) {
 
 constexpr std::int64_t kReadBytes = 128 << 10;
 
-/// A multiple of a block: what follows in the same memory is aligned as well.
-std::size_t code_bytes(const TernaryShape& shape) {
-  return static_cast<std::size_t>(shape.out * pack::row_bytes(shape.in));
-}
-
 /// The first bad code that any thread met: the lowest row, so that the message does not depend on the threads.
 class FirstBadCode {
  public:
@@ -67,93 +63,91 @@ class FirstBadCode {
   std::optional<pack::Position> at_;
 };
 
+/// So many rows of `in` weights stay in the cache, a byte a weight, between two steps of the work.
+std::int64_t rows_at_once(std::int64_t in) {
+  return std::max<std::int64_t>(1, kReadBytes / std::max<std::int64_t>(1, in));
+}
+
+/// Rows in two bits a code on their way into a matrix. Each thread has its own.
+class RowScratch {
+ public:
+  RowScratch(std::int64_t rows, std::int64_t in)
+      : row_bytes_(pack::row_bytes(in)), codes_(static_cast<std::size_t>(rows * row_bytes_)) {}
+  [[nodiscard]] std::uint8_t* row(std::int64_t r) { return codes_.data() + r * row_bytes_; }
+
+  /// Packs `rows` rows of int8 [rows, in] and stores them from `first` on. False when some weight is bad.
+  bool store_int8(const std::int8_t* weights, std::int64_t first, std::int64_t rows, CpuTernary& to,
+                  FirstBadCode& bad) {
+    if (const auto at = pack::prepare_int8(weights, rows, to.in(), to.in(), row(0))) {
+      bad.report({first + at->row, at->column});
+      return false;
+    }
+    to.store_rows(first, rows, row(0));
+    return true;
+  }
+
+ private:
+  std::int64_t row_bytes_;
+  std::vector<std::uint8_t> codes_;
+};
+
+/// A packed row holds four rows that are far apart. The last packed rows may hold fewer.
 void prepare_huggingface(const TernarySource& source, CpuTernary& weights, ThreadPool& pool) {
   const std::int64_t packed_rows = (source.out + 3) / 4;
   const auto* packed = reinterpret_cast<const std::uint8_t*>(source.data);
-  // Row counts that 4 does not divide leave unused rows at the end of the last row block.
-  AlignedBuffer wide;
-  if (packed_rows * 4 != source.out) {
-    wide = AlignedBuffer(static_cast<std::size_t>(packed_rows * 4 * pack::row_bytes(source.in)));
-  }
-  std::uint8_t* target = wide.size() != 0 ? wide.as<std::uint8_t>() : weights.row(0);
   FirstBadCode bad;
-  // What is read is still in the cache when it is repacked.
-  const std::int64_t rows_at_once = std::max<std::int64_t>(1, kReadBytes / std::max<std::int64_t>(1, source.in));
-  pool.share(packed_rows, rows_at_once, [&](int, PartRange rows) {
+  const std::int64_t together = rows_at_once(source.in);
+  pool.share(packed_rows, together, [&](int, PartRange rows) {
     std::vector<std::byte> buffer;
-    for (std::int64_t r = rows.begin; r < rows.end; r += rows_at_once) {
-      const std::int64_t end = std::min(rows.end, r + rows_at_once);
+    RowScratch scratch(4 * std::min(together, rows.end - rows.begin), source.in);
+    for (std::int64_t r = rows.begin; r < rows.end; r += together) {
+      const std::int64_t count = std::min(together, rows.end - r);
       const std::uint8_t* from = packed + r * source.in;
       if (source.read) {
-        buffer.resize(static_cast<std::size_t>((end - r) * source.in));
+        buffer.resize(static_cast<std::size_t>(count * source.in));
         source.read(static_cast<std::size_t>(r * source.in), buffer);
         from = reinterpret_cast<const std::uint8_t*>(buffer.data());
       }
-      if (const auto at = pack::prepare_hf(from, packed_rows, source.in, r, end, target)) {
-        bad.report(*at);
+      if (const auto at = pack::prepare_hf(from, count, source.in, 0, count, scratch.row(0))) {
+        bad.report({at->row / count * packed_rows + r + at->row % count, at->column});
         return;
       }
-    }
-  });
-  bad.throw_if_any(source);
-  if (wide.size() != 0) std::copy_n(target, source.out * pack::row_bytes(source.in), weights.row(0));
-}
-
-void prepare_design(const TernarySource& source, CpuTernary& weights, ThreadPool& pool) {
-  const std::int64_t words = source.in / 16;
-  FirstBadCode bad;
-  pool.run([&](int part, int parts) {
-    std::vector<std::int8_t> row(static_cast<std::size_t>(source.in));
-    const PartRange rows = part_range(source.out, part, parts);
-    for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-      for (std::int64_t i = 0; i < words; ++i) {
-        std::uint32_t word = 0;
-        std::memcpy(&word, source.data + (r * words + i) * 4, sizeof word);
-        for (std::int64_t k = 0; k < 16; ++k) {
-          row[static_cast<std::size_t>(i * 16 + k)] = static_cast<std::int8_t>((word >> (2 * k) & 3) - 1);
+      for (std::int64_t i = 0; i < 4; ++i) {
+        const std::int64_t first = i * packed_rows + r;
+        if (first < source.out) {
+          weights.store_rows(first, std::min(count, source.out - first), scratch.row(i * count));
         }
       }
-      if (const auto at = pack::prepare_int8(row.data(), 1, source.in, source.in, weights.row(r))) {
-        bad.report({r, at->column});
-        return;
-      }
     }
   });
   bad.throw_if_any(source);
 }
 
-void prepare_rows(const TernarySource& source, CpuTernary& weights, ThreadPool& pool) {
-  const auto* rows = reinterpret_cast<const std::int8_t*>(source.data);
-  FirstBadCode bad;
-  pool.run([&](int part, int parts) {
-    const PartRange range = part_range(source.out, part, parts);
-    const std::int64_t begin = range.begin;
-    if (const auto at =
-            pack::prepare_int8(rows + begin * source.in, range.end - begin, source.in, source.in, weights.row(begin))) {
-      bad.report({begin + at->row, at->column});
-    }
-  });
-  bad.throw_if_any(source);
-}
-
-void prepare_decoded(const TernarySource& source, CpuTernary& weights, ThreadPool& pool) {
-  // As many rows at a time as stay in the cache between the two steps.
-  const std::int64_t together =
-      std::clamp<std::int64_t>(kReadBytes / std::max<std::int64_t>(source.in, 1), 1, source.out);
+/// Rows that `read_rows` writes as int8 [rows, in].
+template <typename ReadRows>
+void prepare_each(const TernarySource& source, CpuTernary& weights, ThreadPool& pool, const ReadRows& read_rows) {
+  const std::int64_t together = std::min(rows_at_once(source.in), source.out);
   FirstBadCode bad;
   pool.run([&](int part, int parts) {
     std::vector<std::int8_t> rows(static_cast<std::size_t>(together * source.in));
+    RowScratch scratch(together, source.in);
     const PartRange range = part_range(source.out, part, parts);
     for (std::int64_t r = range.begin; r < range.end; r += together) {
       const std::int64_t count = std::min(together, range.end - r);
-      source.decode(r, count, rows.data());
-      if (const auto at = pack::prepare_int8(rows.data(), count, source.in, source.in, weights.row(r))) {
-        bad.report({r + at->row, at->column});
-        return;
-      }
+      read_rows(r, count, rows.data());
+      if (!scratch.store_int8(rows.data(), r, count, weights, bad)) return;
     }
   });
   bad.throw_if_any(source);
+}
+
+void read_design(const TernarySource& source, std::int64_t first, std::int64_t rows, std::int8_t* weights) {
+  const std::byte* words = source.data + first * source.in / 4;
+  for (std::int64_t i = 0; i < rows * source.in / 16; ++i) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, words + i * 4, sizeof word);
+    for (int k = 0; k < 16; ++k) weights[i * 16 + k] = static_cast<std::int8_t>((word >> (2 * k) & 3) - 1);
+  }
 }
 
 /// Returns the weight scale γ.
@@ -176,29 +170,50 @@ float prepare_master(const TernarySource& source, CpuTernary& weights, const ker
   for (const double sum : sums) total += sum;
   if (!std::isfinite(total)) fail(ErrorKind::corrupt, "{} holds NaN or infinity; expected finite weights", source.name);
   const float s = pack::absmean_scale(total, source.out * source.in);
+  FirstBadCode bad;
   pool.run([&](int part, int parts) {
     std::vector<float> row(static_cast<std::size_t>(source.in));
     std::vector<std::int8_t> ternary(row.size());
+    RowScratch scratch(1, source.in);
     const PartRange rows = part_range(source.out, part, parts);
     for (std::int64_t r = rows.begin; r < rows.end; ++r) {
       to_float(source.data + r * row_bytes, source.in, row.data());
       std::transform(row.begin(), row.end(), ternary.begin(), [&](float w) { return pack::ternary_weight(w, s); });
-      // Values come from ternary_weight(), so that the check inside cannot fail.
-      (void)pack::prepare_int8(ternary.data(), 1, source.in, source.in, weights.row(r));
+      scratch.store_int8(ternary.data(), r, 1, weights, bad);
     }
   });
+  bad.throw_if_any(source);  // never: the values come from ternary_weight()
   return 1.0F / s;
 }
 
 }  // namespace
 
 void CpuTernary::read_row(std::int64_t r, std::int8_t* weights) const {
-  pack::unprepare_int8(row(r), 1, in_, in_, weights);
+  if (coding_ == pack::TernaryCoding::two_bits) {
+    pack::unprepare_int8(row(r), 1, in_, in_, weights);
+    return;
+  }
+  std::vector<std::uint8_t> two_bits(static_cast<std::size_t>(pack::row_bytes(in_)));
+  pack::unpack_base3(row(r), pack::block_count(in_), two_bits.data());
+  pack::unprepare_int8(two_bits.data(), 1, in_, in_, weights);
+}
+
+void CpuTernary::store_rows(std::int64_t first, std::int64_t rows, const std::uint8_t* two_bits) {
+  const std::int64_t from_bytes = pack::row_bytes(in_);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    if (coding_ == pack::TernaryCoding::two_bits) {
+      std::copy_n(two_bits + r * from_bytes, from_bytes, row(first + r));
+    } else {
+      pack::pack_base3(two_bits + r * from_bytes, pack::block_count(in_), row(first + r));
+    }
+  }
 }
 
 void CpuBackend::reserve_ternary(std::span<const TernaryShape> shapes) {
   std::size_t bytes = 0;
-  for (const TernaryShape& shape : shapes) bytes += code_bytes(shape);
+  for (const TernaryShape& shape : shapes) {
+    bytes += static_cast<std::size_t>(shape.out * pack::row_bytes(shape.in, table_.coding));
+  }
   const auto memory = std::make_shared<AlignedBuffer>(bytes);
   // Fresh pages cost more than the weights that are written there. Each thread touches huge pages of its own: two that
   // meet in one would both clear one, and one of the two is then thrown away.
@@ -212,8 +227,7 @@ void CpuBackend::reserve_ternary(std::span<const TernaryShape> shapes) {
   reserved_used_ = 0;
 }
 
-std::shared_ptr<std::uint8_t> CpuBackend::code_memory(const TernaryShape& shape) {
-  const std::size_t bytes = code_bytes(shape);
+std::shared_ptr<std::uint8_t> CpuBackend::code_memory(std::size_t bytes) {
   if (!reserved_ || bytes > reserved_->size() - reserved_used_) {
     const auto own = std::make_shared<AlignedBuffer>(bytes);
     return {own, own->as<std::uint8_t>()};
@@ -225,19 +239,25 @@ std::shared_ptr<std::uint8_t> CpuBackend::code_memory(const TernaryShape& shape)
 }
 
 std::unique_ptr<TernaryWeights> CpuBackend::prepare_ternary(const TernarySource& source, WeightScales scales) {
-  auto weights = std::make_unique<CpuTernary>(code_memory({source.out, source.in}), source.out, source.in);
+  // Sums of groups are taken from two bits: a group would begin anywhere in base3.
+  const pack::TernaryCoding coding = scales.group == 0 ? table_.coding : pack::TernaryCoding::two_bits;
+  const auto bytes = static_cast<std::size_t>(source.out * pack::row_bytes(source.in, coding));
+  auto weights = std::make_unique<CpuTernary>(code_memory(bytes), source.out, source.in, coding);
   switch (source.form) {
     case TernaryForm::huggingface_packed:
       prepare_huggingface(source, *weights, pool_);
       break;
     case TernaryForm::design_packed:
-      prepare_design(source, *weights, pool_);
+      prepare_each(source, *weights, pool_,
+                   [&](std::int64_t r, std::int64_t rows, std::int8_t* to) { read_design(source, r, rows, to); });
       break;
     case TernaryForm::int8_rows:
-      prepare_rows(source, *weights, pool_);
+      prepare_each(source, *weights, pool_, [&](std::int64_t r, std::int64_t rows, std::int8_t* to) {
+        std::memcpy(to, source.data + r * source.in, static_cast<std::size_t>(rows * source.in));
+      });
       break;
     case TernaryForm::decoded:
-      prepare_decoded(source, *weights, pool_);
+      prepare_each(source, *weights, pool_, source.decode);
       break;
     case TernaryForm::master:
       scales.values = {prepare_master(source, *weights, table_, pool_)};

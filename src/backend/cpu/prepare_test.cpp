@@ -9,9 +9,12 @@
 #include "backend/cpu/cpu_backend.h"
 #include "base/cpu_features.h"
 #include "kernels/dispatch.h"
+#include "support/expect_error.h"
 
 namespace bitnet::backend {
 namespace {
+
+using testing_support::expect_error;
 
 struct Prepare : testing::Test {
   ThreadPool pool{2};
@@ -55,6 +58,80 @@ TEST_F(Prepare, ReservedMemoryServesAnyOrderAndOthersToo) {
   cpu.reserve_ternary({});  // the weights keep what they have
   made.push_back(ternary(7, 64, 4));
   for (std::size_t i = 0; i < made.size(); ++i) expect_values(*made[i], static_cast<int>(i));
+}
+
+/// One form on disk of rows of -1, 0, +1, and what it is made of.
+struct Stored {
+  TernarySource source;
+  std::vector<std::byte> bytes;
+};
+
+Stored stored_as(TernaryForm form, const std::vector<std::int8_t>& rows, std::int64_t out, std::int64_t in) {
+  Stored stored{{"test", form, DType::u8, nullptr, out, in}, {}};
+  const auto code = [&](std::int64_t row, std::int64_t column) {
+    return row < out ? rows[static_cast<std::size_t>(row * in + column)] + 1 : 1;
+  };
+  if (form == TernaryForm::huggingface_packed) {
+    const std::int64_t packed_rows = (out + 3) / 4;
+    for (std::int64_t i = 0; i < packed_rows * in; ++i) {
+      int byte = 0;
+      for (int k = 0; k < 4; ++k) byte |= code(k * packed_rows + i / in, i % in) << (2 * k);
+      stored.bytes.push_back(static_cast<std::byte>(byte));
+    }
+  } else if (form == TernaryForm::design_packed) {
+    for (std::int64_t i = 0; i < out * in; i += 4) {  // words of sixteen, lowest bits first
+      int byte = 0;
+      for (int k = 0; k < 4; ++k) byte |= code((i + k) / in, (i + k) % in) << (2 * k);
+      stored.bytes.push_back(static_cast<std::byte>(byte));
+    }
+  } else {
+    for (const std::int8_t w : rows) stored.bytes.push_back(static_cast<std::byte>(w));
+  }
+  stored.source.decode = [&rows, in](std::int64_t row, std::int64_t count, std::int8_t* weights) {
+    std::copy_n(rows.begin() + row * in, count * in, weights);
+  };
+  stored.source.data = stored.bytes.data();
+  return stored;
+}
+
+constexpr TernaryForm kIntegerForms[] = {TernaryForm::huggingface_packed, TernaryForm::design_packed,
+                                         TernaryForm::int8_rows, TernaryForm::decoded};
+
+// Rows long enough for groups of base 3 and for several turns of reading, as many as four does not divide.
+TEST(PrepareTernary, EveryFormGivesTheSameRowsInEveryCoding) {
+  constexpr std::int64_t kOut = 203;
+  constexpr std::int64_t kIn = 2800;
+  const std::vector<std::int8_t> rows = Prepare::values(kOut, kIn, 2);
+  for (const kernels::KernelTable* table : kernels::built_tables()) {
+    ThreadPool pool(3);
+    CpuBackend cpu(*table, pool);  // its kernels are not called
+    for (const TernaryForm form : kIntegerForms) {
+      for (const std::int64_t group : {0, 64}) {
+        const Stored stored = stored_as(form, rows, kOut, kIn);
+        const std::vector<float> scales(group == 0 ? 1 : static_cast<std::size_t>(kOut * ((kIn + 63) / 64)), 1.0F);
+        const auto weights = cpu.prepare_ternary(stored.source, {scales, group});
+        std::vector<std::int8_t> got(rows.size());
+        for (std::int64_t r = 0; r < kOut; ++r) weights->read_row(r, got.data() + r * kIn);
+        EXPECT_EQ(got, rows) << table->name << ", form " << static_cast<int>(form) << ", group " << group;
+      }
+    }
+  }
+}
+
+TEST(PrepareTernary, NamesThePlaceOfABadCode) {
+  constexpr std::int64_t kOut = 203;
+  constexpr std::int64_t kIn = 2800;
+  std::vector<std::int8_t> rows = Prepare::values(kOut, kIn, 1);
+  rows[150 * kIn + 17] = 2;
+  for (const kernels::KernelTable* table : kernels::built_tables()) {
+    ThreadPool pool(2);
+    CpuBackend cpu(*table, pool);
+    for (const TernaryForm form : kIntegerForms) {
+      const Stored stored = stored_as(form, rows, kOut, kIn);
+      expect_error(ErrorKind::corrupt, {"test: row 150, column 17 holds no ternary weight"},
+                   [&] { (void)cpu.prepare_ternary(stored.source, {{1.0F}}); });
+    }
+  }
 }
 
 TEST_F(Prepare, OwnedBytesAreUsedWhereTheyLie) {

@@ -123,11 +123,9 @@ inline void add_blocks(Tiles<T, R>, const std::int8_t* x, std::int64_t x_stride,
 /// The blocks from `block` on of up to 32 weight rows: for each slice two tiles, of which the second may be unused.
 inline void unpack_panel(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, std::int64_t block,
                          std::int64_t blocks, std::int8_t* weights) {
-  const std::int64_t row_bytes = w.blocks * pack::kBlockBytes;
   for (std::int64_t r = 0; r < rows; r += kTileRows) {
-    const std::uint8_t* codes = w.codes + (row + r) * row_bytes + block * pack::kBlockBytes;
     for (std::int64_t b = 0; b < blocks; ++b) {
-      unpack_block(codes + b * pack::kBlockBytes, row_bytes, smaller(kTileRows, rows - r),
+      unpack_block(w, row + r, smaller(kTileRows, rows - r), block + b,
                    weights + b * kPanelBlockBytes + r * kTileRowBytes, kStepBytes);
     }
   }
@@ -200,7 +198,7 @@ inline void many_tokens(const TernaryMatrix& w, std::int64_t row_begin, std::int
 void tile_ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                        std::int32_t* sums, std::int64_t sums_stride) {
   if (x.count < kFewestTileTokens || w.blocks == 0) {
-    ternary_gemm(w, row_begin, row_end, x, sums, sums_stride);
+    ternary_gemm<Base3>(w, row_begin, row_end, x, sums, sums_stride);
     return;
   }
   if (x.count <= kTileTokens) {

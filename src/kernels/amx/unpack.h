@@ -5,7 +5,7 @@
 #include <immintrin.h>
 
 #include "kernels/amx/tiles.h"
-#include "pack/ternary_layout.h"
+#include "kernels/avx512_vbmi/base3.h"
 
 namespace bitnet::kernels {
 namespace {
@@ -38,21 +38,20 @@ inline void transpose(__m512i (&m)[16]) {
   }
 }
 
-/// One block of `rows` ≤ 16 weight rows becomes four tiles, `apart` bytes from one another, one for each slice. They
-/// are transposed while still packed, once for all four. Columns of missing rows hold no weights.
-inline void unpack_block(const std::uint8_t* codes, std::int64_t row_bytes, std::int64_t rows, std::int8_t* tiles,
-                         std::int64_t apart) {
+/// One block of the 16 weight rows from `row` on, or of the `rows` that there are, becomes four tiles, `apart` bytes
+/// from one another, one for each slice. They are transposed while still packed, once for all four. Columns of missing
+/// rows hold no weights.
+inline void unpack_block(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, std::int64_t block,
+                         std::int8_t* tiles, std::int64_t apart) {
+  const std::uint8_t* codes = w.codes + row * w.row_bytes;
   __m512i packed[16];
-  if (rows == kTileRows) {
-    for (int i = 0; i < 16; ++i) packed[i] = _mm512_loadu_si512(codes + i * row_bytes);
-  } else {
-    for (int i = 0; i < 16; ++i) {
-      packed[i] = i < rows ? _mm512_loadu_si512(codes + i * row_bytes) : _mm512_setzero_si512();
-    }
+  for (int i = 0; i < 16; ++i) {
+    packed[i] = i < rows ? block_of_base3(codes + i * w.row_bytes, w.blocks, block) : _mm512_setzero_si512();
   }
   // The rows that are unpacked after these, wherever they come from: a hint, which may point beyond the matrix.
+  const std::uint8_t* ahead = codes + kRowsAhead * w.row_bytes + block * w.row_bytes / w.blocks;
   for (int i = 0; i < 16; ++i) {
-    _mm_prefetch(reinterpret_cast<const char*>(codes + (i + kRowsAhead) * row_bytes), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(ahead + i * w.row_bytes), _MM_HINT_T0);
   }
   transpose(packed);
   const __m512i three = _mm512_set1_epi8(3);

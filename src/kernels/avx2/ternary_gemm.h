@@ -100,7 +100,7 @@ inline void multiply_rows(const TernaryMatrix& w, std::int64_t row, const Int8Ro
   for (std::int64_t block = 0; block < w.blocks; block += kChunkBlocks) {
     const std::int64_t blocks = smaller(kChunkBlocks, w.blocks - block);
     for (int r = 0; r < R; ++r) {
-      const std::uint8_t* packed = w.codes + ((row + r) * w.blocks + block) * pack::kBlockBytes;
+      const std::uint8_t* packed = w.codes + (row + r) * w.row_bytes + block * pack::kBlockBytes;
       for (std::int64_t b = 0; b < blocks; ++b) {
         _mm_prefetch(reinterpret_cast<const char*>(packed + b * pack::kBlockBytes + kPrefetchBytes), _MM_HINT_T0);
         unpack_block(packed + b * pack::kBlockBytes, codes + r * kChunkWeights + b * pack::kBlockWeights);
@@ -113,7 +113,7 @@ inline void multiply_rows(const TernaryMatrix& w, std::int64_t row, const Int8Ro
 void unpacked_ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                            std::int32_t* sums, std::int64_t sums_stride) {
   if (x.count < kFewestUnpackedTokens || w.blocks == 0) {
-    ternary_gemm(w, row_begin, row_end, x, sums, sums_stride);
+    ternary_gemm<TwoBits>(w, row_begin, row_end, x, sums, sums_stride);
     return;
   }
   for (std::int64_t token = 0; token < x.count; token += kCachedTokens) {

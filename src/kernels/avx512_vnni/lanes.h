@@ -102,6 +102,14 @@ struct IntLanes {
   __m512i v;
 };
 
+/// 64 bytes that come from memory. g++ 12 would make them an operand of every operation that uses them: each would wait
+/// for the line by itself, and a core could ask for fewer lines at a time.
+inline __m512i load_once(const void* p) {
+  __m512i loaded = _mm512_loadu_si512(p);
+  asm("" : "+v"(loaded));
+  return loaded;
+}
+
 inline IntLanes splat_int(std::int32_t a) { return {_mm512_set1_epi32(a)}; }
 inline IntLanes load_ints(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
 inline void store_ints(void* p, IntLanes a) { _mm512_storeu_si512(p, a.v); }

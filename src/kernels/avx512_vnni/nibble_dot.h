@@ -28,7 +28,7 @@ inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std:
     for (int r = 0; r < R; ++r) {
       const std::uint8_t* block = w + r * row_bytes + b * 64;
       _mm_prefetch(reinterpret_cast<const char*>(block + kNibblePrefetch), _MM_HINT_T0);
-      packed[r] = _mm512_loadu_si512(block);
+      packed[r] = load_once(block);
     }
     for (int half = 0; half < 2; ++half) {
       __m512i codes[R];

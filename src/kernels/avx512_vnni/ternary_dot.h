@@ -1,8 +1,6 @@
 #pragma once
 
-#include <immintrin.h>
-
-#include <cstdint>
+#include "kernels/avx512_vnni/lanes.h"
 
 namespace bitnet::kernels {
 namespace {
@@ -20,6 +18,17 @@ inline __m128i fold4(__m512i a, __m512i b, __m512i c, __m512i d) {
   const __m512i abcd = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
   const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(abcd), _mm512_extracti64x4_epi64(abcd, 1));
   return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+template <int R, int T>
+inline void fold_dots(const __m512i (&sum)[T][R], std::int32_t (&dots)[T][R]) {
+  const __m512i* sums = sum[0];
+  std::int32_t* to = dots[0];
+  int i = 0;
+  for (; i + 4 <= T * R; i += 4) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), fold4(sums[i], sums[i + 1], sums[i + 2], sums[i + 3]));
+  }
+  for (; i < T * R; ++i) to[i] = _mm512_reduce_add_epi32(sums[i]);
 }
 
 template <int R, int T>
@@ -68,7 +77,7 @@ inline void dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t
       for (int r = 0; r < R; ++r) {
         const std::uint8_t* block = w + r * row_bytes + b * 64;
         _mm_prefetch(reinterpret_cast<const char*>(block + kPrefetchBytes), _MM_HINT_T0);
-        packed[r] = load64(block);
+        packed[r] = load_once(block);
         codes[r] = _mm512_and_si512(packed[r], three);
       }
       add_products<R, T>(codes, block_x, x_stride, sum);
@@ -81,16 +90,7 @@ inline void dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t
     }
     add_slices<R, T>(w, row_bytes, x, x_stride, last_block * 4, end, sum);
   }
-  for (int t = 0; t < T; ++t) {
-    if constexpr (R % 4 == 0) {
-      for (int r = 0; r < R; r += 4) {
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(&dots[t][r]),
-                         fold4(sum[t][r], sum[t][r + 1], sum[t][r + 2], sum[t][r + 3]));
-      }
-    } else {
-      for (int r = 0; r < R; ++r) dots[t][r] = _mm512_reduce_add_epi32(sum[t][r]);
-    }
-  }
+  fold_dots(sum, dots);
 }
 
 }  // namespace

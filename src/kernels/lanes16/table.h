@@ -22,7 +22,8 @@ constexpr KernelTable make_table(const char* name, CpuFeatures required) {
   return {
       .name = name,
       .required = required,
-      .ternary_gemm = ternary_gemm,
+      .coding = TwoBits::kCoding,
+      .ternary_gemm = ternary_gemm<TwoBits>,
       .ternary_gemm_grouped = ternary_gemm_grouped,
       .scale_sums = scale_sums,
       .quantize_activations = quantize_activations,

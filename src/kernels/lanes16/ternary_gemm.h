@@ -1,6 +1,6 @@
 #pragma once
-/// The loops of the ternary product. An instruction set gives `dot<R, T>`: Σ code · x of R rows and T tokens over a
-/// range of slices, with codes 0, 1, 2 for the weights -1, 0, +1, so that Σ T · x = Σ code · x - Σ x.
+/// The loops of the ternary product. An instruction set gives `dot<R, T>`: Σ code · x of R rows of two_bits and T
+/// tokens over a range of slices, with codes 0, 1, 2 for the weights -1, 0, +1, so that Σ T · x = Σ code · x - Σ x.
 
 #include "kernels/kernel_table.h"
 #include "pack/ternary_layout.h"
@@ -31,63 +31,73 @@ struct Sums {
   std::int64_t row_step;
 };
 
+/// A coding and its dot<R, T> of R rows that are `apart` bytes from one another, which the loops below take as `Codes`.
+struct TwoBits {
+  static constexpr pack::TernaryCoding kCoding = pack::TernaryCoding::two_bits;
+  template <int R, int T>
+  static void dot_rows(const std::uint8_t* codes, std::int64_t apart, const std::int8_t* x, std::int64_t x_stride,
+                       Slices slices, std::int32_t (&dots)[T][R]) {
+    dot<R, T>(codes, apart, x, x_stride, slices.begin, slices.end, dots);
+  }
+};
+
 /// R rows, `apart` rows from one another, with T tokens from `token`; `offset` is Σ x of each.
-template <int R, int T>
+template <typename Codes, int R, int T>
 inline void ternary_tile(const TernaryMatrix& w, std::int64_t row, std::int64_t apart, const Int8Rows& x,
                          std::int64_t token, Slices slices, const std::int32_t (&offset)[T], Sums sums) {
-  const std::int64_t row_bytes = w.blocks * pack::kBlockBytes;
   std::int32_t dots[T][R];
-  dot<R, T>(w.codes + row * row_bytes, apart * row_bytes, x.data + token * x.stride, x.stride, slices.begin, slices.end,
-            dots);
+  Codes::template dot_rows<R, T>(w.codes + row * w.row_bytes, apart * w.row_bytes, x.data + token * x.stride, x.stride,
+                                 slices, dots);
   for (int t = 0; t < T; ++t) {
     for (int r = 0; r < R; ++r) sums.data[t * sums.token_step + r * apart * sums.row_step] = dots[t][r] - offset[t];
   }
 }
 
-/// T tokens from `token` with `rows` rows. More tokens find the rows in a cache: R neighbours at a time. One token
-/// reads them from memory: R streams of rows, each as long as it can be, so that the processor sees them coming.
-template <int R, int T>
+/// T tokens from `token` with `rows` rows. The first tokens read them from memory: R streams of rows, each as long as
+/// it can be, so that the processor sees them coming. The others find them in a cache: R neighbours at a time.
+template <typename Codes, int R, int T>
 inline void ternary_rows(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, const Int8Rows& x,
                          std::int64_t token, Slices slices, Sums sums) {
   std::int32_t offset[T];
   for (int t = 0; t < T; ++t) offset[t] = sum_of(x, token + t, slices);
   const std::int64_t tiles = rows / R;
-  const std::int64_t step = T == 1 ? 1 : R;
-  const std::int64_t apart = T == 1 ? tiles : 1;
+  const bool streams = token == 0;
+  const std::int64_t step = streams ? 1 : R;
+  const std::int64_t apart = streams ? tiles : 1;
   for (std::int64_t i = 0; i < tiles; ++i) {
-    ternary_tile<R, T>(w, row + i * step, apart, x, token, slices, offset,
-                       {sums.data + i * step * sums.row_step, sums.token_step, sums.row_step});
+    ternary_tile<Codes, R, T>(w, row + i * step, apart, x, token, slices, offset,
+                              {sums.data + i * step * sums.row_step, sums.token_step, sums.row_step});
   }
   for (std::int64_t r = tiles * R; r < rows; ++r) {
-    ternary_tile<1, T>(w, row + r, 1, x, token, slices, offset,
-                       {sums.data + r * sums.row_step, sums.token_step, sums.row_step});
+    ternary_tile<Codes, 1, T>(w, row + r, 1, x, token, slices, offset,
+                              {sums.data + r * sums.row_step, sums.token_step, sums.row_step});
   }
 }
 
 /// All tokens from `token` on, T at a time and then fewer.
-template <int T>
+template <typename Codes, int T>
 inline void ternary_tokens(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, const Int8Rows& x,
                            std::int64_t token, Slices slices, Sums sums) {
   for (; token + T <= x.count; token += T, sums.data += T * sums.token_step) {
-    ternary_rows<kTernaryTileRows, T>(w, row, rows, x, token, slices, sums);
+    ternary_rows<Codes, T == 1 ? kTernaryRows : kTernaryTileRows, T>(w, row, rows, x, token, slices, sums);
   }
   if constexpr (T > 1) {
-    if (token < x.count) ternary_tokens<T - 1>(w, row, rows, x, token, slices, sums);
+    if (token < x.count) ternary_tokens<Codes, T - 1>(w, row, rows, x, token, slices, sums);
   }
 }
 
+template <typename Codes>
 void ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                   std::int32_t* sums, std::int64_t sums_stride) {
   const Slices all{0, w.blocks * 4};
-  if (x.count == 1) {
-    ternary_rows<kTernaryRows, 1>(w, row_begin, row_end - row_begin, x, 0, all, {sums, sums_stride, 1});
-    return;
+  std::int64_t step = row_end - row_begin;
+  if (x.count > kTernaryTileTokens) {
+    step = kPanelBytes / (w.row_bytes + 1) / kTernaryTileRows * kTernaryTileRows;
+    if (step == 0) step = kTernaryTileRows;
   }
-  const std::int64_t panel = kPanelBytes / (w.blocks * pack::kBlockBytes + 1) / kTernaryTileRows * kTernaryTileRows;
-  const std::int64_t step = panel > 0 ? panel : kTernaryTileRows;
   for (std::int64_t r = row_begin; r < row_end; r += step) {
-    ternary_tokens<kTernaryTileTokens>(w, r, smaller(step, row_end - r), x, 0, all,
-                                       {sums + (r - row_begin), sums_stride, 1});
+    ternary_tokens<Codes, kTernaryTileTokens>(w, r, smaller(step, row_end - r), x, 0, all,
+                                              {sums + (r - row_begin), sums_stride, 1});
   }
 }
 
@@ -100,8 +110,8 @@ void ternary_gemm_grouped(const TernaryMatrix& w, std::int64_t row_begin, std::i
   for (std::int64_t r = 0; r < rows; r += kTernaryTileRows) {
     for (std::int64_t g = 0; g < groups; ++g) {
       const Slices group{g * group_slices, smaller((g + 1) * group_slices, slices)};
-      ternary_tokens<kTernaryTileTokens>(w, row_begin + r, smaller(kTernaryTileRows, rows - r), x, 0, group,
-                                         {sums + r * groups + g, rows * groups, groups});
+      ternary_tokens<TwoBits, kTernaryTileTokens>(w, row_begin + r, smaller(kTernaryTileRows, rows - r), x, 0, group,
+                                                  {sums + r * groups + g, rows * groups, groups});
     }
   }
 }

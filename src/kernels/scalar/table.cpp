@@ -6,6 +6,7 @@ namespace bitnet::kernels {
 constinit const KernelTable kScalarTable = {
     .name = "scalar",
     .required = 0,
+    .coding = pack::TernaryCoding::two_bits,
     .ternary_gemm = scalar::ternary_gemm,
     .ternary_gemm_grouped = scalar::ternary_gemm_grouped,
     .scale_sums = scalar::scale_sums,

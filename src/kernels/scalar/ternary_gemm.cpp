@@ -24,7 +24,7 @@ void ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t r
                   std::int32_t* sums, std::int64_t sums_stride) {
   for (std::int64_t t = 0; t < x.count; ++t) {
     for (std::int64_t r = row_begin; r < row_end; ++r) {
-      const std::uint8_t* row = w.codes + r * w.blocks * pack::kBlockBytes;
+      const std::uint8_t* row = w.codes + r * w.row_bytes;
       std::int32_t sum = 0;
       for (std::int64_t s = 0; s < w.blocks * 4; ++s) sum += slice_dot(row, s, x.data + t * x.stride);
       sums[t * sums_stride + (r - row_begin)] = sum;
@@ -37,7 +37,7 @@ void ternary_gemm_grouped(const TernaryMatrix& w, std::int64_t row_begin, std::i
   const std::int64_t slices = w.blocks * 4;
   for (std::int64_t t = 0; t < x.count; ++t) {
     for (std::int64_t r = row_begin; r < row_end; ++r) {
-      const std::uint8_t* row = w.codes + r * w.blocks * pack::kBlockBytes;
+      const std::uint8_t* row = w.codes + r * w.row_bytes;
       for (std::int64_t begin = 0; begin < slices; begin += group_slices) {
         const std::int64_t end = std::min(begin + group_slices, slices);
         std::int32_t sum = 0;
