@@ -103,6 +103,27 @@ void dense(State& state, const KernelTable& table, DenseType type, std::int64_t 
   count(state, bytes, tokens * rows * kIn);
 }
 
+/// The four-bit copy of a head, from memory.
+void nibble(State& state, const KernelTable& table, std::int64_t tokens) {
+  constexpr std::int64_t kIn = 2560;
+  constexpr std::int64_t kRows = 131072;
+  constexpr std::int64_t kBlocks = kIn / pack::kNibbleBlockWeights;
+  constexpr std::int64_t kBytes = kRows * kBlocks * pack::kNibbleBlockBytes;
+  const AlignedBuffer codes = memory(kBytes);
+  const AlignedBuffer scales = memory(kRows * pack::kNibbleScales * 2);
+  const AlignedBuffer q = random_bytes(tokens * kIn);
+  const AlignedBuffer offsets = random_bytes(tokens * pack::kNibbleScales * 4);
+  const AlignedBuffer input_scales = random_floats(tokens * pack::kNibbleScales);
+  AlignedBuffer y(static_cast<std::size_t>(tokens * kRows) * sizeof(float));
+  const NibbleMatrix w{codes.as<std::uint8_t>(), scales.as<std::uint16_t>(), kBlocks};
+  const NibbleInputs x{q.as<std::int8_t>(), offsets.as<std::int32_t>(), input_scales.as<float>(), tokens};
+  for (auto _ : state) {
+    table.nibble_scores(w, 0, kRows, x, y.as<float>(), kRows);
+    benchmark::ClobberMemory();
+  }
+  count(state, kBytes, tokens * kRows * kIn);
+}
+
 /// The 2B model's 5 key heads of 128, 4 queries each: one token against a long context, or more tokens against one key
 /// head of 512 tokens that they find in a cache.
 void attention(State& state, const KernelTable& table, KvType type, std::int64_t tokens) {
@@ -192,6 +213,9 @@ void register_table(const KernelTable& table) {
       add("dense/" + std::string(kTypes[type]) + "/tokens:" + std::to_string(tokens),
           [&table, type, tokens](State& state) { dense(state, table, static_cast<DenseType>(type), tokens); });
     }
+  }
+  for (const std::int64_t tokens : {1, 4, 16}) {
+    add("nibble/tokens:" + std::to_string(tokens), [&table, tokens](State& state) { nibble(state, table, tokens); });
   }
   for (const std::int64_t tokens : {1, 16}) {
     const std::string what = "/tokens:" + std::to_string(tokens);

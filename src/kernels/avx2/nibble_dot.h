@@ -38,8 +38,7 @@ inline void nibble_half_dot(const std::uint8_t* w, std::int64_t row_bytes, const
         __m256i codes[R];
         for (int r = 0; r < R; ++r) {
           const std::uint8_t* at = w + r * row_bytes + b * 64 + kAt;
-          if (T == 1 && half == 0 && kAt == 0)
-            _mm_prefetch(reinterpret_cast<const char*>(at + kNibblePrefetch), _MM_HINT_T0);
+          if (half == 0 && kAt == 0) _mm_prefetch(reinterpret_cast<const char*>(at + kNibblePrefetch), _MM_HINT_T0);
           const __m256i packed = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
           codes[r] = _mm256_and_si256(half == 0 ? packed : _mm256_srli_epi16(packed, 4), fifteen);
         }

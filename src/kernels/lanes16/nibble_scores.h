@@ -8,6 +8,9 @@
 namespace bitnet::kernels {
 namespace {
 
+// Rows whose codes stay in the second-level cache while every token passes.
+constexpr std::int64_t kNibblePanelBytes = 256 * 1024;
+
 /// R rows, `apart` rows from one another, with T tokens from `token`; scores of (t, r) go to y[t * y_stride + r *
 /// apart].
 template <int R, int T>
@@ -31,14 +34,15 @@ inline void nibble_tile(const NibbleMatrix& w, std::int64_t row, std::int64_t ap
   }
 }
 
-/// T tokens from `token` with `rows` rows. One token reads them from memory: R streams of rows, each as long as it can
-/// be, so that the processor sees them coming.
+/// T tokens from `token` with `rows` rows. The first tokens read them from memory: R streams of rows, each as long as
+/// it can be, so that the processor sees them coming. The others find them in a cache: R neighbours at a time.
 template <int R, int T>
 inline void nibble_rows(const NibbleMatrix& w, std::int64_t row, std::int64_t rows, const NibbleInputs& x,
                         std::int64_t token, float* y, std::int64_t y_stride) {
   const std::int64_t tiles = rows / R;
-  const std::int64_t step = T == 1 ? 1 : R;
-  const std::int64_t apart = T == 1 ? tiles : 1;
+  const bool streams = token == 0;
+  const std::int64_t step = streams ? 1 : R;
+  const std::int64_t apart = streams ? tiles : 1;
   for (std::int64_t i = 0; i < tiles; ++i) {
     nibble_tile<R, T>(w, row + i * step, apart, x, token, y + i * step, y_stride);
   }
@@ -50,7 +54,7 @@ template <int T>
 inline void nibble_tokens(const NibbleMatrix& w, std::int64_t row, std::int64_t rows, const NibbleInputs& x,
                           std::int64_t token, float* y, std::int64_t y_stride) {
   for (; token + T <= x.count; token += T) {
-    nibble_rows<kNibbleTileRows, T>(w, row, rows, x, token, y + token * y_stride, y_stride);
+    nibble_rows<T == 1 ? kNibbleRows : kNibbleTileRows, T>(w, row, rows, x, token, y + token * y_stride, y_stride);
   }
   if constexpr (T > 1) {
     if (token < x.count) nibble_tokens<T - 1>(w, row, rows, x, token, y, y_stride);
@@ -59,13 +63,13 @@ inline void nibble_tokens(const NibbleMatrix& w, std::int64_t row, std::int64_t 
 
 void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x, float* y,
                    std::int64_t y_stride) {
-  if (x.count == 1) {
-    nibble_rows<kNibbleRows, 1>(w, row_begin, row_end - row_begin, x, 0, y, y_stride);
-    return;
+  std::int64_t step = row_end - row_begin;
+  if (x.count > kNibbleTileTokens) {
+    step = kNibblePanelBytes / (w.blocks * pack::kNibbleBlockBytes + 1) / kNibbleTileRows * kNibbleTileRows;
+    if (step == 0) step = kNibbleTileRows;
   }
-  // A few rows at a time stay in the nearest cache while all tokens pass.
-  for (std::int64_t r = row_begin; r < row_end; r += kNibbleTileRows) {
-    const std::int64_t rows = row_end - r < kNibbleTileRows ? row_end - r : kNibbleTileRows;
+  for (std::int64_t r = row_begin; r < row_end; r += step) {
+    const std::int64_t rows = row_end - r < step ? row_end - r : step;
     nibble_tokens<kNibbleTileTokens>(w, r, rows, x, 0, y + (r - row_begin), y_stride);
   }
 }
