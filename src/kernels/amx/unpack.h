@@ -43,13 +43,10 @@ inline void transpose(__m512i (&m)[16]) {
 /// rows hold no weights.
 inline void unpack_block(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, std::int64_t block,
                          std::int8_t* tiles, std::int64_t apart) {
-  const std::uint8_t* codes = w.codes + row * w.row_bytes;
   __m512i packed[16];
-  for (int i = 0; i < 16; ++i) {
-    packed[i] = i < rows ? block_of_base3(codes + i * w.row_bytes, w.blocks, block) : _mm512_setzero_si512();
-  }
+  load_block(w, row, rows, block, packed);
   // The rows that are unpacked after these, wherever they come from: a hint, which may point beyond the matrix.
-  const std::uint8_t* ahead = codes + kRowsAhead * w.row_bytes + block * w.row_bytes / w.blocks;
+  const std::uint8_t* ahead = w.codes + (row + kRowsAhead) * w.row_bytes + block * pack::kBlockBytes * 4 / 5;
   for (int i = 0; i < 16; ++i) {
     _mm_prefetch(reinterpret_cast<const char*>(ahead + i * w.row_bytes), _MM_HINT_T0);
   }

@@ -47,20 +47,32 @@ inline __m512i slice_of(__m512i two_bits) {
   return _mm512_gf2p8affine_epi64_epi8(two_bits, _mm512_set1_epi64(kRows), 0);
 }
 
-/// Block `block` of a row of `blocks` in two bits a code.
-inline __m512i block_of_base3(const std::uint8_t* row, std::int64_t blocks, std::int64_t block) {
+/// Block `block` of up to N rows in two bits a code; zeros for the rows beyond `rows`. Loops that stay loops: unrolled
+/// they would not fit into the instruction cache.
+template <int N>
+inline void load_block(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, std::int64_t block,
+                       __m512i (&two_bits)[N]) {
   const std::int64_t group = block / pack::kBase3Blocks;
   const std::int64_t place = block % pack::kBase3Blocks;
-  if (group == blocks / pack::kBase3Blocks) return load64(row + (block - group) * pack::kBlockBytes);
-  const std::uint8_t* packed = row + group * 4 * pack::kBlockBytes;
-  if (place < 4) return two_bits_of(four_of(load64(packed + place * pack::kBlockBytes)));
-  const auto fifth = [&](int k) {
-    const __m512i bytes = load64(packed + k * pack::kBlockBytes);
-    return fifth_of(bytes, four_of(bytes));
-  };
-  const __m512i low = _mm512_or_si512(fifth(0), _mm512_slli_epi16(fifth(1), 2));
-  const __m512i high = _mm512_or_si512(fifth(2), _mm512_slli_epi16(fifth(3), 2));
-  return _mm512_or_si512(low, _mm512_slli_epi16(high, 4));
+  const bool alone = group == w.blocks / pack::kBase3Blocks;
+  const bool fifth = !alone && place == 4;
+  const std::uint8_t* at = w.codes + row * w.row_bytes + (block - group - (fifth ? 4 : 0)) * pack::kBlockBytes;
+  const auto four = [](const std::uint8_t* codes) { return four_of(load64(codes)); };
+  const auto fifth_at = [&](const std::uint8_t* codes) { return fifth_of(load64(codes), four(codes)); };
+#pragma GCC unroll 1
+  for (std::int64_t i = 0; i < N; ++i, at += w.row_bytes) {
+    if (i >= rows) {
+      two_bits[i] = _mm512_setzero_si512();
+    } else if (alone) {
+      two_bits[i] = load64(at);
+    } else if (!fifth) {
+      two_bits[i] = two_bits_of(four(at));
+    } else {
+      const __m512i low = _mm512_or_si512(fifth_at(at), _mm512_slli_epi16(fifth_at(at + 64), 2));
+      const __m512i high = _mm512_or_si512(fifth_at(at + 128), _mm512_slli_epi16(fifth_at(at + 192), 2));
+      two_bits[i] = _mm512_or_si512(low, _mm512_slli_epi16(high, 4));
+    }
+  }
 }
 
 /// 64 bytes of a row that is read from memory.
