@@ -186,8 +186,7 @@ void prepare_hf(State& state) {
   const AlignedBuffer packed = memory(kIn * kPackedRows);
   AlignedBuffer prepared(static_cast<std::size_t>(4 * kPackedRows * pack::row_bytes(kIn)));
   for (auto _ : state) {
-    const auto invalid =
-        pack::prepare_hf(packed.as<std::uint8_t>(), kPackedRows, kIn, 0, kPackedRows, prepared.as<std::uint8_t>());
+    const auto invalid = pack::prepare_hf(packed.as<std::uint8_t>(), kPackedRows, kIn, prepared.as<std::uint8_t>());
     benchmark::DoNotOptimize(invalid);
     benchmark::ClobberMemory();
   }

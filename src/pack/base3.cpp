@@ -1,5 +1,6 @@
 #include "pack/base3.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "pack/ternary_layout.h"
@@ -49,7 +50,7 @@ template <typename Step>
 void for_groups(const std::uint8_t* from, std::int64_t from_bytes, std::uint8_t* to, std::int64_t to_bytes,
                 std::int64_t blocks, Step step) {
   for (; blocks >= kBase3Blocks; blocks -= kBase3Blocks, from += from_bytes, to += to_bytes) step(from, to);
-  std::memcpy(to, from, static_cast<std::size_t>(blocks * kBlockBytes));
+  std::copy_n(from, blocks * kBlockBytes, to);
 }
 
 }  // namespace

@@ -110,10 +110,10 @@ void unprepare_int8(const std::uint8_t* prepared, std::int64_t rows, std::int64_
 }
 
 std::optional<Position> prepare_hf(const std::uint8_t* packed, std::int64_t packed_rows, std::int64_t in,
-                                   std::int64_t row_begin, std::int64_t row_end, std::uint8_t* prepared) {
+                                   std::uint8_t* prepared) {
   const std::int64_t row_step = packed_rows * row_bytes(in);
-  for (std::int64_t r = row_begin; r < row_end; ++r) {
-    const std::uint8_t* source = packed + (r - row_begin) * in;
+  for (std::int64_t r = 0; r < packed_rows; ++r) {
+    const std::uint8_t* source = packed + r * in;
     std::uint8_t* block = prepared + r * row_bytes(in);
     std::uint64_t invalid = 0;
     std::int64_t c = 0;

@@ -22,13 +22,10 @@ void unprepare_int8(const std::uint8_t* prepared, std::int64_t rows, std::int64_
                     std::int8_t* weights);
 
 /// From the Hugging Face packed layout, [packed_rows, in], byte (r, c) = Σ_i code[i · packed_rows + r, c] << 2i for
-/// i = 0 to 3; prepared is [4 · packed_rows, row_bytes(in)].
-///
-/// Prepares what the packed rows row_begin ≤ r < row_end, which `packed` begins with, hold: the output rows
-/// i · packed_rows + r. Cut the work by
-/// packed rows: each byte is then read once. Returns a weight with the invalid code 3 (the first column of the first
+/// i = 0 to 3 → prepared: [4 · packed_rows, row_bytes(in)]. A few packed rows of a longer matrix are a matrix too;
+/// their output rows are then less far apart. Returns a weight with the invalid code 3 (the first column of the first
 /// such packed row, and there of the lowest output row); then the output is unspecified.
 [[nodiscard]] std::optional<Position> prepare_hf(const std::uint8_t* packed, std::int64_t packed_rows, std::int64_t in,
-                                                 std::int64_t row_begin, std::int64_t row_end, std::uint8_t* prepared);
+                                                 std::uint8_t* prepared);
 
 }  // namespace bitnet::pack

@@ -108,7 +108,7 @@ void prepare_huggingface(const TernarySource& source, CpuTernary& weights, Threa
         source.read(static_cast<std::size_t>(r * source.in), buffer);
         from = reinterpret_cast<const std::uint8_t*>(buffer.data());
       }
-      if (const auto at = pack::prepare_hf(from, count, source.in, 0, count, scratch.row(0))) {
+      if (const auto at = pack::prepare_hf(from, count, source.in, scratch.row(0))) {
         bad.report({at->row / count * packed_rows + r + at->row % count, at->column});
         return;
       }
@@ -253,7 +253,7 @@ std::unique_ptr<TernaryWeights> CpuBackend::prepare_ternary(const TernarySource&
       break;
     case TernaryForm::int8_rows:
       prepare_each(source, *weights, pool_, [&](std::int64_t r, std::int64_t rows, std::int8_t* to) {
-        std::memcpy(to, source.data + r * source.in, static_cast<std::size_t>(rows * source.in));
+        std::copy_n(reinterpret_cast<const std::int8_t*>(source.data) + r * source.in, rows * source.in, to);
       });
       break;
     case TernaryForm::decoded:
