@@ -72,6 +72,20 @@ TEST_P(NibbleScores, EqualScalar) {
   }));
 }
 
+// More rows than one panel of the second-level cache holds, which the last tokens find there.
+TEST_P(NibbleScores, ManyRows) {
+  constexpr std::int64_t kRows = 700;
+  constexpr std::int64_t kIn = 1000;
+  constexpr std::int64_t kTokens = 7;
+  const Rows w(random_floats(3, kRows * kIn, Values::ordinary), kRows, kIn);
+  const Inputs x(random_floats(4, kTokens * kIn, Values::ordinary), kTokens, kIn);
+  Guarded<float> expected(kTokens * kRows);
+  Guarded<float> y(kTokens * kRows);
+  kScalarTable.nibble_scores(w.view(), 0, kRows, x.view(), expected.data(), kRows);
+  table().nibble_scores(w.view(), 0, kRows, x.view(), y.data(), kRows);
+  EXPECT_TRUE(y.same_as(expected));
+}
+
 TEST_P(NibbleScores, LargestInputsDoNotOverflow) {
   const std::int64_t in = pack::kNibbleLongestRow;
   for (const float sign : {1.0F, -1.0F}) {

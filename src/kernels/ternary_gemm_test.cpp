@@ -178,7 +178,7 @@ void expect_all_rows_equal_scalar(const KernelTable& table, const Problem& p) {
 TEST_P(TernaryGemm, ManyRows) {
   Rng rng(7);
   for (const std::int64_t tokens : {6, 39}) {
-    expect_all_rows_equal_scalar(table(), random_values(rng, 1100, 1000, tokens, 0));
+    expect_all_rows_equal_scalar(table(), random_values(rng, 1100, 2600, tokens, 0));
   }
 }
 

@@ -12,7 +12,7 @@ constexpr int kNibbleRows = 4;      // rows at once for one token
 constexpr int kNibbleTileRows = 3;  // rows × tokens at once for more
 constexpr int kNibbleTileTokens = 2;
 
-/// One token reads rows from memory and never again: they are asked for this far ahead in each stream of rows.
+/// The first tokens read rows from memory: they are asked for this far ahead in each stream of rows.
 constexpr std::int64_t kNibblePrefetch = 2048;
 
 /// A pair of products is at most 2 · 15 · 128 = 3840 in magnitude, so the 8 of four blocks fit into 16 bits.

@@ -47,8 +47,8 @@ inline __m512i slice_of(__m512i two_bits) {
   return _mm512_gf2p8affine_epi64_epi8(two_bits, _mm512_set1_epi64(kRows), 0);
 }
 
-/// Block `block` of up to N rows in two bits a code; zeros for the rows beyond `rows`. Loops that stay loops: unrolled
-/// they would not fit into the instruction cache.
+/// Block `block` of up to N rows in two bits a code; zeros for the rows beyond `rows`. Where it lies is found once for
+/// all of them. The loop stays a loop to keep the code small.
 template <int N>
 inline void load_block(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, std::int64_t block,
                        __m512i (&two_bits)[N]) {
