@@ -82,7 +82,7 @@ void ternary(State& state, const KernelTable& table, std::int64_t tokens, std::i
   std::int64_t copy = 0;
   for (auto _ : state) {
     const TernaryMatrix w{codes.as<std::uint8_t>() + copy * bytes, out, pack::block_count(in), row_bytes};
-    table.ternary_gemm(w, 0, out, rows, sums.as<std::int32_t>(), out);
+    table.ternary_gemm(w, {0, out}, rows, sums.as<std::int32_t>(), out);
     benchmark::ClobberMemory();
     copy = (copy + 1) % copies;
   }
@@ -118,7 +118,7 @@ void nibble(State& state, const KernelTable& table, std::int64_t tokens) {
   const NibbleMatrix w{codes.as<std::uint8_t>(), scales.as<std::uint16_t>(), kBlocks};
   const NibbleInputs x{q.as<std::int8_t>(), offsets.as<std::int32_t>(), input_scales.as<float>(), tokens};
   for (auto _ : state) {
-    table.nibble_scores(w, 0, kRows, x, y.as<float>(), kRows);
+    table.nibble_scores(w, {0, kRows}, x, y.as<float>(), kRows);
     benchmark::ClobberMemory();
   }
   count(state, kBytes, tokens * kRows * kIn);

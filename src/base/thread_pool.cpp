@@ -19,6 +19,13 @@ inline void relax() {
 #endif
 }
 
+std::uint64_t packed(PartRange range) {
+  return static_cast<std::uint64_t>(range.begin) << 32 | static_cast<std::uint64_t>(range.end);
+}
+PartRange unpacked(std::uint64_t range) {
+  return {static_cast<std::int64_t>(range >> 32), static_cast<std::int64_t>(range & 0xffffffff)};
+}
+
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) : soon_(1) { resize(threads); }
@@ -116,6 +123,33 @@ PartRange part_range(std::int64_t count, int part, int parts, std::int64_t grain
   const std::int64_t begin = grains * part / parts * grain;
   const std::int64_t end = grains * (part + 1) / parts * grain;
   return {std::min(begin, count), std::min(end, count)};
+}
+
+SharedRange::SharedRange(std::int64_t count, int parts, std::int64_t grain)
+    : count_(count), grain_(grain), left_(static_cast<std::size_t>(parts)) {
+  const std::int64_t grains = (count + grain - 1) / grain;
+  for (int part = 0; part < parts; ++part) {
+    const PartRange own = part_range(grains, part, parts);
+    left_[static_cast<std::size_t>(part)].grains.store(packed(own), std::memory_order_relaxed);
+  }
+}
+
+PartRange SharedRange::take(int owner, bool from_end) noexcept {
+  std::atomic<std::uint64_t>& grains = left_[static_cast<std::size_t>(owner)].grains;
+  std::uint64_t seen = grains.load(std::memory_order_relaxed);
+  for (;;) {
+    const PartRange left = unpacked(seen);
+    const std::int64_t n = left.end - left.begin;
+    if (n <= 0) return {count_, count_};
+    const std::int64_t taken = from_end ? (n + 1) / 2 : std::max<std::int64_t>(n * 2 / 3, 1);
+    const std::int64_t middle = from_end ? left.end - taken : left.begin + taken;
+    const PartRange front{left.begin, middle};
+    const PartRange back{middle, left.end};
+    if (grains.compare_exchange_weak(seen, packed(from_end ? front : back), std::memory_order_relaxed)) {
+      const PartRange piece = from_end ? back : front;
+      return {piece.begin * grain_, std::min(count_, piece.end * grain_)};
+    }
+  }
 }
 
 }  // namespace bitnet

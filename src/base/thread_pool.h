@@ -36,43 +36,34 @@ struct PartRange {
 };
 [[nodiscard]] PartRange part_range(std::int64_t count, int part, int parts, std::int64_t grain = 1);
 
-/// 0..count for threads that take pieces of it until nothing is left. The first piece of each is fixed: two thirds of
-/// its fair share. The rest is taken in turn, two thirds of a fair share of what is left each time, so smaller and
-/// smaller pieces towards the end. Threads that somebody else keeps from running take less.
+/// 0..count for threads that take pieces of it until nothing is left. Each part owns a contiguous range, part_range(),
+/// and takes two thirds of it, then two thirds of the rest and so on, from the front: its memory is read on where it
+/// stopped. A part without anything left takes half of what another one still has, from the end, so threads that
+/// somebody else keeps from running do less.
 class SharedRange {
  public:
-  /// Pieces are whole multiples of `grain` but for the end.
-  SharedRange(std::int64_t count, int parts, std::int64_t grain)
-      : count_(count), parts_(parts), grain_(grain), next_(std::min(count, piece(count) * parts)) {}
-  /// The piece with which `part` begins; may be empty.
-  [[nodiscard]] PartRange first(int part) const noexcept {
-    const std::int64_t begin = std::min(count_, piece(count_) * part);
-    return {begin, std::min(count_, begin + piece(count_))};
-  }
-  /// The next piece; an empty one when all is taken.
-  [[nodiscard]] PartRange take() noexcept {
-    std::int64_t begin = next_.load(std::memory_order_relaxed);
-    for (;;) {
-      if (begin >= count_) return {count_, count_};
-      const std::int64_t end = std::min(count_, begin + piece(count_ - begin));
-      if (next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) return {begin, end};
-    }
-  }
-  /// Calls fn(piece) for the pieces that `part` gets.
+  /// Pieces are whole multiples of `grain` but for the end. count / grain is at most 2^32 - 1.
+  SharedRange(std::int64_t count, int parts, std::int64_t grain);
+  /// Calls fn(owner, piece) for the pieces that `part` gets; each lies in the range of `owner`.
   template <typename Fn>
   void for_pieces(int part, const Fn& fn) {
-    for (PartRange range = first(part); range.begin != range.end; range = take()) fn(range);
+    const auto parts = static_cast<int>(left_.size());
+    for (int i = 0; i < parts; ++i) {
+      const int owner = (part + i) % parts;
+      for (PartRange piece = take(owner, i > 0); piece.begin != piece.end; piece = take(owner, i > 0)) fn(owner, piece);
+    }
   }
 
  private:
-  [[nodiscard]] std::int64_t piece(std::int64_t left) const noexcept {
-    return std::max<std::int64_t>(2 * left / (3 * parts_ * grain_), 1) * grain_;
-  }
+  /// A piece of what `owner` has left, from the end for somebody else; an empty one when nothing is left.
+  PartRange take(int owner, bool from_end) noexcept;
 
+  struct alignas(64) Left {
+    std::atomic<std::uint64_t> grains;  // not taken yet: the first in the upper half, the one after the last below
+  };
   std::int64_t count_;
-  std::int64_t parts_;
   std::int64_t grain_;
-  std::atomic<std::int64_t> next_;
+  std::vector<Left> left_;  // [parts]
 };
 
 /// Memory that a thread will read after its next wait: `streams` streams of `bytes`, `apart` from one another. A hint.
@@ -112,7 +103,7 @@ class ThreadPool {
   template <typename Fn>
   void share(std::int64_t count, std::int64_t grain, const Fn& fn) {
     SharedRange left(count, size(), grain);
-    run([&](int part, int) { left.for_pieces(part, [&](PartRange piece) { fn(part, piece); }); });
+    run([&](int part, int) { left.for_pieces(part, [&](int, PartRange piece) { fn(part, piece); }); });
   }
 
  private:

@@ -138,18 +138,49 @@ RC_GTEST_PROP(SharedRange, GivesEachElementOnce, ()) {
   const auto parts = *rc::gen::inRange(1, 9);
   const auto grain = *rc::gen::inRange<std::int64_t>(1, 40);
   SharedRange range(count, parts, grain);
-  std::int64_t covered = 0;  // first pieces follow one another, and so do the others
+  const auto last = *rc::gen::inRange(0, parts);  // does all that the others, who take one piece each, leave
+  std::vector<int> times(static_cast<std::size_t>(count));
+  const auto mark = [&](int owner, PartRange piece) {
+    const PartRange own = part_range(count, owner, parts, grain);
+    RC_ASSERT(own.begin <= piece.begin && piece.begin < piece.end && piece.end <= own.end);
+    RC_ASSERT(piece.begin % grain == 0 && (piece.end % grain == 0 || piece.end == count));
+    for (std::int64_t i = piece.begin; i < piece.end; ++i) ++times[static_cast<std::size_t>(i)];
+  };
+  struct Enough {};
   for (int part = 0; part < parts; ++part) {
-    const PartRange first = range.first(part);
-    RC_ASSERT(first.begin == covered);
-    RC_ASSERT(first.end >= first.begin && (first.end % grain == 0 || first.end == count));
-    covered = first.end;
+    if (part == last) continue;
+    std::int64_t next = part_range(count, part, parts, grain).begin;
+    try {
+      range.for_pieces(part, [&](int owner, PartRange piece) {
+        if (owner == part) {
+          RC_ASSERT(piece.begin == next);  // one after another from the front
+          next = piece.end;
+        }
+        mark(owner, piece);
+        throw Enough();
+      });
+    } catch (const Enough&) {
+    }
   }
-  for (PartRange piece = range.take(); piece.begin != piece.end; piece = range.take()) {
-    RC_ASSERT(piece.begin == covered);
-    covered = piece.end;
-  }
-  RC_ASSERT(covered == count);
+  std::vector<std::int64_t> ends(static_cast<std::size_t>(parts));
+  for (int part = 0; part < parts; ++part)
+    ends[static_cast<std::size_t>(part)] = part_range(count, part, parts, grain).end;
+  range.for_pieces(last, [&](int owner, PartRange piece) {
+    if (owner != last) {
+      RC_ASSERT(piece.end <= ends[static_cast<std::size_t>(owner)]);  // from the end
+      ends[static_cast<std::size_t>(owner)] = piece.begin;
+    }
+    mark(owner, piece);
+  });
+  for (const int n : times) RC_ASSERT(n == 1);
+}
+
+TEST(SharedRange, CountsBeyondFourBillionInGrains) {
+  constexpr std::int64_t kCount = (std::int64_t{1} << 40) + 1;
+  SharedRange range(kCount, 2, std::int64_t{1} << 21);
+  std::int64_t total = 0;
+  range.for_pieces(1, [&](int, PartRange piece) { total += piece.end - piece.begin; });
+  EXPECT_EQ(total, kCount);
 }
 
 RC_GTEST_PROP(PartRange, CoversExactlyInWholeGrains, ()) {

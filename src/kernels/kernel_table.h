@@ -28,6 +28,18 @@ struct TernaryMatrix {
   std::int64_t row_bytes;     ///< pack::row_bytes
 };
 
+/// Rows of a matrix for one call: runs that lie `apart` rows from one another. A thread that reads several runs side by
+/// side is served faster by memory than one that reads all rows in turn.
+struct RowRuns {
+  std::int64_t begin;      ///< first row of the first run
+  std::int64_t count;      ///< rows of each run
+  std::int64_t runs = 1;   ///< 1 or more
+  std::int64_t apart = 0;  ///< rows from the begin of one run to that of the next, at least count
+  [[nodiscard]] std::int64_t total() const noexcept { return count * runs; }
+  /// Row number i < total(), one run after the other.
+  [[nodiscard]] std::int64_t row(std::int64_t i) const noexcept { return begin + i / count * apart + i % count; }
+};
+
 /// Quantized activations of a few tokens.
 struct Int8Rows {
   const std::int8_t* data;         ///< [count, stride]; each row zero from its true length up to blocks * 256
@@ -78,10 +90,10 @@ struct KernelTable {
   CpuFeatures required;  ///< every bit must be present
   pack::TernaryCoding coding;  ///< of what ternary_gemm reads; ternary_gemm_grouped reads two_bits
 
-  /// sums[t * sums_stride + (r - row_begin)] = Σ_k T[r, k] · x[t, k] for rows row_begin ≤ r < row_end. Exact.
-  /// |T·x| ≤ 128 · in, so `in` up to 2^24 fits.
-  void (*ternary_gemm)(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
-                       std::int32_t* sums, std::int64_t sums_stride);
+  /// sums[t * sums_stride + i] = Σ_k T[r, k] · x[t, k] with r = rows.row(i), i < rows.total().
+  /// Exact. |T·x| ≤ 128 · in, so `in` up to 2^24 fits.
+  void (*ternary_gemm)(const TernaryMatrix& w, const RowRuns& rows, const Int8Rows& x, std::int32_t* sums,
+                       std::int64_t sums_stride);
 
   /// The same with one sum for each group of `group_slices` · 64 inputs (the last group of a row may be shorter):
   /// sums[(t * rows + (r - row_begin)) * groups + g], rows = row_end - row_begin, groups = ceil(blocks * 4 /
@@ -150,11 +162,11 @@ struct KernelTable {
                                   const float* x, std::int64_t x_stride, std::int64_t tokens, float* y,
                                   std::int64_t y_stride);
   /// The same product with four-bit copies of the rows, near enough to choose rows by:
-  /// y[t * y_stride + (r - row_begin)] = fold over lanes l of float(2 · S - lane_offsets[t, l]) · w.scales[r, l] ·
-  /// x.scales[t, l], from left to right, with S = Σ code · q over the lane's weights, an exact integer.
-  /// blocks * 128 ≤ 32768.
-  void (*nibble_scores)(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x,
-                        float* y, std::int64_t y_stride);
+  /// y[t * y_stride + (r - rows.begin)] = fold over lanes l of float(2 · S - lane_offsets[t, l]) · w.scales[r, l] ·
+  /// x.scales[t, l], from left to right, with S = Σ code · q over the lane's weights, an exact integer, for the rows r
+  /// of all runs; what lies between the runs is left as it is. blocks * 128 ≤ 32768.
+  void (*nibble_scores)(const NibbleMatrix& w, const RowRuns& rows, const NibbleInputs& x, float* y,
+                        std::int64_t y_stride);
   /// The four-bit copy of one row of n ≤ 32768 weights w, as pack/nibble_rows.h lays it out: nibble_blocks(n) * 64
   /// codes and 16 scales in half precision. For each lane, over its weights:
   ///   scale = f16(min(max|w| / 15, 65504)), inverse = scale > 0 ? 0.5 / scale : 0,

@@ -58,16 +58,15 @@ TEST_P(NibbleScores, EqualScalar) {
     const std::int64_t rows = any_size(8, 3);
     const std::int64_t in = any_size(128, 9);
     const std::int64_t tokens = any_size(4, 2);
-    const auto begin = *rc::gen::inRange<std::int64_t>(0, rows + 1);
-    const auto end = *rc::gen::inRange<std::int64_t>(begin, rows + 1);
-    const std::int64_t y_stride = end - begin + *rc::gen::inRange<std::int64_t>(0, 9);
+    const RowRuns runs = random_runs(rows);
+    const std::int64_t y_stride = (runs.runs - 1) * runs.apart + runs.count + *rc::gen::inRange<std::int64_t>(0, 9);
     const Rows w(random_floats(any_seed(), rows * in, *rc::gen::element(Values::ordinary, Values::wide)), rows, in);
     const Inputs x(random_floats(any_seed(), tokens * in, *rc::gen::element(Values::ordinary, Values::wide)), tokens,
                    in);
     Guarded<float> expected(tokens * y_stride);
     Guarded<float> y(tokens * y_stride);
-    kScalarTable.nibble_scores(w.view(), begin, end, x.view(), expected.data(), y_stride);
-    table().nibble_scores(w.view(), begin, end, x.view(), y.data(), y_stride);
+    kScalarTable.nibble_scores(w.view(), runs, x.view(), expected.data(), y_stride);
+    table().nibble_scores(w.view(), runs, x.view(), y.data(), y_stride);
     RC_ASSERT(y.same_as(expected));
   }));
 }
@@ -81,8 +80,8 @@ TEST_P(NibbleScores, ManyRows) {
   const Inputs x(random_floats(4, kTokens * kIn, Values::ordinary), kTokens, kIn);
   Guarded<float> expected(kTokens * kRows);
   Guarded<float> y(kTokens * kRows);
-  kScalarTable.nibble_scores(w.view(), 0, kRows, x.view(), expected.data(), kRows);
-  table().nibble_scores(w.view(), 0, kRows, x.view(), y.data(), kRows);
+  kScalarTable.nibble_scores(w.view(), {0, kRows}, x.view(), expected.data(), kRows);
+  table().nibble_scores(w.view(), {0, kRows}, x.view(), y.data(), kRows);
   EXPECT_TRUE(y.same_as(expected));
 }
 
@@ -92,7 +91,7 @@ TEST_P(NibbleScores, LargestInputsDoNotOverflow) {
     const Rows w(std::vector<float>(static_cast<std::size_t>(in), sign), 1, in);
     const Inputs x(std::vector<float>(static_cast<std::size_t>(in), 3.0F), 1, in);
     float y = 0.0F;
-    table().nibble_scores(w.view(), 0, 1, x.view(), &y, 1);
+    table().nibble_scores(w.view(), {0, 1}, x.view(), &y, 1);
     EXPECT_NEAR(y, sign * 3.0F * static_cast<float>(in), 1e-3F * static_cast<float>(in));
   }
 }
@@ -107,7 +106,7 @@ TEST(ScalarNibbleScores, AreWithinTheirBoundOfTheRealProduct) {
     const Rows rows(w, 1, in);
     const Inputs input(x, 1, in);
     float near = 0.0F;
-    kScalarTable.nibble_scores(rows.view(), 0, 1, input.view(), &near, 1);
+    kScalarTable.nibble_scores(rows.view(), {0, 1}, input.view(), &near, 1);
     float exact = 0.0F;
     kScalarTable.dense_gemm[index(DenseType::f32)](w.data(), in, 0, 1, x.data(), in, 1, &exact, 1);
     const double bound = input.bound(rows.bounds[0]);
@@ -136,7 +135,7 @@ TEST(ScalarNibbleScores, BoundIsReachedByTheWorstInput) {
   }
   const Inputs input(x, 1, in);
   float near = 0.0F;
-  kScalarTable.nibble_scores(rows.view(), 0, 1, input.view(), &near, 1);
+  kScalarTable.nibble_scores(rows.view(), {0, 1}, input.view(), &near, 1);
   float exact = 0.0F;
   kScalarTable.dense_gemm[index(DenseType::f32)](w.data(), in, 0, 1, x.data(), in, 1, &exact, 1);
   EXPECT_LE(static_cast<double>(exact - near), input.bound(rows.bounds[0]));
@@ -156,7 +155,7 @@ TEST(NibbleRows, ZerosScoreZero) {
   const Rows w(std::vector<float>(300, 0.0F), 1, 300);
   const Inputs x(std::vector<float>(300, 2.0F), 1, 300);
   float y = 1.0F;
-  kScalarTable.nibble_scores(w.view(), 0, 1, x.view(), &y, 1);
+  kScalarTable.nibble_scores(w.view(), {0, 1}, x.view(), &y, 1);
   EXPECT_EQ(y, 0.0F);
   EXPECT_LT(w.bounds[0].error, 1e-15F);
 }

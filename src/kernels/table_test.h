@@ -69,6 +69,15 @@ class Guarded {
   std::vector<std::uint8_t> bytes_;
 };
 
+/// Part of `rows` rows: one run, as many as kernels like, or another number.
+inline RowRuns random_runs(std::int64_t rows) {
+  const auto begin = *rc::gen::inRange<std::int64_t>(0, rows + 1);
+  const auto runs = *rc::gen::element<std::int64_t>(1, 3, 4, 7);
+  const auto apart = *rc::gen::inRange<std::int64_t>(0, (rows - begin) / runs + 1);
+  const auto count = *rc::gen::inRange<std::int64_t>(0, apart + 1);
+  return {begin, count, runs, apart};
+}
+
 /// A size from 0 to a few times `block`, near its multiples more often than not.
 inline std::int64_t any_size(std::int64_t block, std::int64_t blocks = 3) {
   const auto multiple = *rc::gen::inRange<std::int64_t>(0, blocks + 1);

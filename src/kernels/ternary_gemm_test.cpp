@@ -85,7 +85,7 @@ std::int64_t naive_dot(const Problem& p, std::int64_t row, std::int64_t token, s
 void expect_scalar_is_naive(const Problem& p) {
   const std::int64_t stride = p.rows + 3;
   Guarded<std::int32_t> sums(p.tokens * stride);
-  kScalarTable.ternary_gemm(p.matrix(), 0, p.rows, p.activations(), sums.data(), stride);
+  kScalarTable.ternary_gemm(p.matrix(), {0, p.rows}, p.activations(), sums.data(), stride);
   for (std::int64_t t = 0; t < p.tokens; ++t) {
     for (std::int64_t r = 0; r < p.rows; ++r) {
       ASSERT_EQ(sums[t * stride + r], naive_dot(p, r, t, 0, p.in)) << "token " << t << " row " << r;
@@ -117,14 +117,30 @@ TEST(ScalarTernaryGemm, GroupsAreTheIntegerProductOfTheirInputs) {
   }));
 }
 
+TEST(ScalarTernaryGemm, RunsAreRowsOfTheWhole) {
+  EXPECT_TRUE(rc::check("runs = rows", [] {
+    const Problem p = random_problem();
+    const RowRuns rows = random_runs(p.rows);
+    Guarded<std::int32_t> sums(p.tokens * rows.total());
+    kScalarTable.ternary_gemm(p.matrix(), rows, p.activations(), sums.data(), rows.total());
+    for (std::int64_t t = 0; t < p.tokens; ++t) {
+      for (std::int64_t run = 0; run < rows.runs; ++run) {
+        for (std::int64_t i = 0; i < rows.count; ++i) {
+          const std::int64_t row = rows.begin + run * rows.apart + i;
+          RC_ASSERT(sums[t * rows.total() + run * rows.count + i] == naive_dot(p, row, t, 0, p.in));
+        }
+      }
+    }
+  }));
+}
+
 void expect_equals_scalar(const KernelTable& table, const Problem& p) {
-  const auto begin = *rc::gen::inRange<std::int64_t>(0, p.rows + 1);
-  const auto end = *rc::gen::inRange<std::int64_t>(begin, p.rows + 1);
-  const std::int64_t stride = end - begin + *rc::gen::inRange<std::int64_t>(0, 5);
+  const RowRuns rows = random_runs(p.rows);
+  const std::int64_t stride = rows.total() + *rc::gen::inRange<std::int64_t>(0, 5);
   Guarded<std::int32_t> expected(p.tokens * stride);
   Guarded<std::int32_t> sums(p.tokens * stride);
-  kScalarTable.ternary_gemm(p.matrix(), begin, end, p.activations(), expected.data(), stride);
-  table.ternary_gemm(p.matrix(table.coding), begin, end, p.activations(), sums.data(), stride);
+  kScalarTable.ternary_gemm(p.matrix(), rows, p.activations(), expected.data(), stride);
+  table.ternary_gemm(p.matrix(table.coding), rows, p.activations(), sums.data(), stride);
   RC_ASSERT(sums.same_as(expected));
 }
 
@@ -158,7 +174,7 @@ TEST_P(TernaryGemm, LargestSums) {
       const Problem p = make_problem(
           5, 16384 + 7, 9, 1, [&] { return weight; }, [&] { return activation; });
       Guarded<std::int32_t> sums(p.tokens * p.rows);
-      table().ternary_gemm(p.matrix(table().coding), 0, p.rows, p.activations(), sums.data(), p.rows);
+      table().ternary_gemm(p.matrix(table().coding), {0, p.rows}, p.activations(), sums.data(), p.rows);
       for (std::int64_t i = 0; i < p.tokens * p.rows; ++i) {
         ASSERT_EQ(sums[i], weight * activation * p.in) << "weight " << weight << " activation " << activation;
       }
@@ -169,8 +185,8 @@ TEST_P(TernaryGemm, LargestSums) {
 void expect_all_rows_equal_scalar(const KernelTable& table, const Problem& p) {
   Guarded<std::int32_t> expected(p.tokens * p.rows);
   Guarded<std::int32_t> sums(p.tokens * p.rows);
-  kScalarTable.ternary_gemm(p.matrix(), 0, p.rows, p.activations(), expected.data(), p.rows);
-  table.ternary_gemm(p.matrix(table.coding), 0, p.rows, p.activations(), sums.data(), p.rows);
+  kScalarTable.ternary_gemm(p.matrix(), {0, p.rows}, p.activations(), expected.data(), p.rows);
+  table.ternary_gemm(p.matrix(table.coding), {0, p.rows}, p.activations(), sums.data(), p.rows);
   EXPECT_TRUE(sums.same_as(expected)) << p.rows << " rows of " << p.in << ", " << p.tokens << " tokens";
 }
 

@@ -1,22 +1,20 @@
 #include <algorithm>
 #include <cassert>
-#include <deque>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/cpu_weights.h"
+#include "backend/cpu/row_steps.h"
 
 namespace bitnet::backend {
 namespace {
 
-// Sums of one call stay in the first-level caches until they are scaled.
+// Sums of one call of the kernel stay in the nearer caches until they are scaled.
 constexpr std::int64_t kSumsPerChunk = 32768;
-// The smallest piece of a matrix that a thread takes: four streams of eight rows, and what matrix units like.
-constexpr std::int64_t kRowGrain = 32;
-// Most rows of one call of the kernel.
-constexpr std::int64_t kRowsPerChunk = 1024;
-// In so many streams kernels read the rows of one token.
-constexpr std::int64_t kRowStreams = 4;
-// What a thread that waits brings nearer of the matrix that comes next; fits into any second-level cache.
+// Most rows of one run in such a call.
+constexpr std::int64_t kRowsPerChunk = 2048;
+// The smallest piece of the matrices that a thread takes: four runs of eight rows, and what matrix units like.
+constexpr std::int64_t kTernaryGrain = 32;
+// What a thread that waits brings nearer of what it reads next; fits into any second-level cache.
 constexpr std::int64_t kSoonBytes = 128 * 1024;
 
 /// Applies scales and bias to one token's exact sums.
@@ -53,43 +51,55 @@ struct BitLinearCall {
   const float* s_x;  // [x.count]
 };
 
-/// Rows [begin, end) of one matrix for all tokens.
-void multiply_rows(const BitLinearCall& call, const CpuTernary& w, PartRange rows, std::vector<std::int32_t>& scratch,
-                   const MatrixView<float>& out) {
+/// Scaled sums of `rows` for all tokens: sums[t, i] of n = rows.total(), or [t, i, sums_per_row] with groups.
+void scale_rows(const BitLinearCall& call, const CpuTernary& w, const kernels::RowRuns& rows, std::int64_t sums_per_row,
+                const std::int32_t* sums, const MatrixView<float>& out) {
   const WeightScales& scales = w.weight_scales;
-  const std::int64_t tokens = call.x.count;
-  const std::int64_t slices = scales.group / pack::kSliceWeights;
   const std::int64_t groups = scales.group == 0 ? 1 : (w.in() + scales.group - 1) / scales.group;
-  // The kernel counts groups of the padded row: padding may end in groups of its own, beyond the scales.
-  const std::int64_t sums_per_row = scales.group == 0 ? 1 : (w.matrix().blocks * 4 + slices - 1) / slices;
-  const std::int64_t chunk = std::clamp<std::int64_t>(kSumsPerChunk / (tokens * sums_per_row), 64, kRowsPerChunk);
-  const auto needed = static_cast<std::size_t>(chunk * tokens * sums_per_row);
-  if (scratch.size() < needed) scratch.resize(needed);
-  const float* bias = scales.bias.empty() ? nullptr : scales.bias.data();
-  const std::int64_t g_step = scales.values.size() == 1 ? 0 : 1;
-  for (std::int64_t begin = rows.begin; begin < rows.end; begin += chunk) {
-    const std::int64_t end = std::min(rows.end, begin + chunk);
-    const std::int64_t n = end - begin;
-    const float* chunk_bias = bias == nullptr ? nullptr : bias + begin;
-    if (scales.group == 0) {
-      call.table.ternary_gemm(w.matrix(), begin, end, call.x, scratch.data(), n);
-      for (std::int64_t t = 0; t < tokens; ++t) {
-        scale_row(call.table, scratch.data() + t * n, n, call.s_x[t], scales.values.data() + begin * g_step, g_step,
-                  chunk_bias, scales.rule, out.row(t) + begin);
-      }
-    } else {
-      call.table.ternary_gemm_grouped(w.matrix(), begin, end, call.x, slices, scratch.data());
-      for (std::int64_t t = 0; t < tokens; ++t) {
-        scale_grouped_row(scratch.data() + t * n * sums_per_row, sums_per_row, n, groups, call.s_x[t],
-                          scales.values.data() + begin * groups, chunk_bias, scales.rule, out.row(t) + begin);
+  const std::int64_t g_step = scales.values.size() == 1 ? 0 : groups;
+  for (std::int64_t t = 0; t < call.x.count; ++t) {
+    for (std::int64_t run = 0; run < rows.runs; ++run, sums += rows.count * sums_per_row) {
+      const std::int64_t begin = rows.begin + run * rows.apart;
+      const float* g = scales.values.data() + begin * g_step;
+      const float* bias = scales.bias.empty() ? nullptr : scales.bias.data() + begin;
+      float* y = out.row(t) + begin;
+      if (scales.group == 0) {
+        scale_row(call.table, sums, rows.count, call.s_x[t], g, g_step, bias, scales.rule, y);
+      } else {
+        scale_grouped_row(sums, sums_per_row, rows.count, groups, call.s_x[t], g, bias, scales.rule, y);
       }
     }
   }
 }
 
-CpuBackend::Stream stream_of(const kernels::TernaryMatrix& w) {
-  return {reinterpret_cast<const std::byte*>(w.codes), w.rows, w.row_bytes, kRowGrain, kRowsPerChunk};
+/// The outputs of `rows` for all tokens.
+void multiply_rows(const BitLinearCall& call, const CpuTernary& w, const kernels::RowRuns& rows,
+                   std::vector<std::int32_t>& scratch, const MatrixView<float>& out) {
+  const std::int64_t group = w.weight_scales.group;
+  const std::int64_t tokens = call.x.count;
+  const std::int64_t slices = group / pack::kSliceWeights;
+  // The kernel counts groups of the padded row: padding may end in groups of its own, beyond the scales.
+  const std::int64_t sums_per_row = group == 0 ? 1 : (w.matrix().blocks * 4 + slices - 1) / slices;
+  const std::int64_t chunk =
+      std::clamp<std::int64_t>(kSumsPerChunk / (tokens * sums_per_row * rows.runs), 64, kRowsPerChunk);
+  const auto needed = static_cast<std::size_t>(chunk * rows.runs * tokens * sums_per_row);
+  if (scratch.size() < needed) scratch.resize(needed);
+  for (std::int64_t first = 0; first < rows.count; first += chunk) {
+    const kernels::RowRuns now{rows.begin + first, std::min(chunk, rows.count - first), rows.runs, rows.apart};
+    if (group == 0) {
+      call.table.ternary_gemm(w.matrix(), now, call.x, scratch.data(), now.total());
+      scale_rows(call, w, now, 1, scratch.data(), out);
+      continue;
+    }
+    for (std::int64_t run = 0; run < now.runs; ++run) {
+      const kernels::RowRuns one{now.begin + run * now.apart, now.count};
+      call.table.ternary_gemm_grouped(w.matrix(), one.begin, one.begin + one.count, call.x, slices, scratch.data());
+      scale_rows(call, w, one, sums_per_row, scratch.data(), out);
+    }
+  }
 }
+
+const CpuTernary& ternary(const TernaryWeights* weights) { return static_cast<const CpuTernary&>(*weights); }
 
 }  // namespace
 
@@ -116,30 +126,46 @@ void CpuBackend::bit_linear(MatrixView<const float> x, std::span<const TernaryWe
   const kernels::Int8Rows rows = quantize(x);
   const BitLinearCall call{table_, rows, quantized_.scales.data()};
   sums_.resize(static_cast<std::size_t>(pool_.size()));
-  std::deque<SharedRange> rows_left;
-  for (const TernaryWeights* w : weights) rows_left.emplace_back(w->out(), pool_.size(), kRowGrain);
-  const Stream next = following(stream_of(static_cast<const CpuTernary&>(*weights[0]).matrix()));
+  std::vector<std::int64_t> counts;
+  for (const TernaryWeights* w : weights) counts.push_back(w->out());
+  const RowSteps steps(std::move(counts), RowSteps::runs_for(x.rows), kTernaryGrain);
+  SharedRange left = steps.share(pool_.size());
+  Reads& reads = next_reads(ternary(weights[0]).matrix().codes);
   pool_.run([&](int part, int parts) {
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      const auto& w = static_cast<const CpuTernary&>(*weights[i]);
-      assert(w.in() == x.cols && w.out() == out[i].cols);
-      rows_left[i].for_pieces(
-          part, [&](PartRange range) { multiply_rows(call, w, range, sums_[static_cast<std::size_t>(part)], out[i]); });
-    }
-    if (x.rows == 1) pool_.read_soon(part, next.first_reads(part, parts));
+    left.for_pieces(part, [&](int owner, PartRange piece) {
+      steps.for_rows(steps.own(owner, parts), piece, [&](std::size_t i, const kernels::RowRuns& now) {
+        assert(weights[i]->in() == x.cols && weights[i]->out() == out[i].cols);
+        multiply_rows(call, ternary(weights[i]), now, sums_[static_cast<std::size_t>(part)], out[i]);
+      });
+    });
+    if (x.rows > 1) return;
+    const PartRange own = steps.own(part, parts);
+    SoonRead first;
+    steps.for_rows(own, own, [&](std::size_t i, const kernels::RowRuns& now) {
+      const kernels::TernaryMatrix& w = ternary(weights[i]).matrix();
+      if (first.begin == nullptr) first = first_read(w.codes, w.row_bytes, now);
+    });
+    read_next(reads, part, first);
   });
 }
 
-CpuBackend::Stream CpuBackend::following(const Stream& now) {
-  if (previous_ != nullptr) following_[previous_] = now;
-  previous_ = now.rows;
-  return following_[now.rows];
+SoonRead CpuBackend::first_read(const std::uint8_t* matrix, std::int64_t row_bytes, const kernels::RowRuns& rows) {
+  return {reinterpret_cast<const std::byte*>(matrix + rows.begin * row_bytes), rows.apart * row_bytes, rows.runs,
+          std::min(rows.count * row_bytes, kSoonBytes / rows.runs)};
 }
 
-SoonRead CpuBackend::Stream::first_reads(int part, int parts) const {
-  const PartRange piece = SharedRange(count, parts, grain).first(part);
-  const std::int64_t apart = std::min(piece.end - piece.begin, rows_per_call) / kRowStreams * row_bytes;
-  return {rows + piece.begin * row_bytes, apart, kRowStreams, std::min(apart, kSoonBytes / kRowStreams)};
+CpuBackend::Reads& CpuBackend::next_reads(const void* id) {
+  Reads& now = reads_[id];
+  now.first.resize(static_cast<std::size_t>(pool_.size()));
+  if (previous_ != nullptr) previous_->next = &now;
+  previous_ = &now;
+  return now;
+}
+
+void CpuBackend::read_next(Reads& reads, int part, const SoonRead& first) {
+  const auto i = static_cast<std::size_t>(part);
+  reads.first[i] = first;
+  if (reads.next != nullptr && i < reads.next->first.size()) pool_.read_soon(part, reads.next->first[i]);
 }
 
 }  // namespace bitnet::backend

@@ -56,17 +56,6 @@ class CpuBackend final : public Backend {
   void add(MatrixView<float> x, MatrixView<const float> y) override;
   void scale(MatrixView<float> x, float factor) override;
 
-  /// A matrix as one token reads it. Only good for a hint: the memory may be gone.
-  struct Stream {
-    const std::byte* rows = nullptr;
-    std::int64_t count = 0;
-    std::int64_t row_bytes = 0;
-    std::int64_t grain = 1;          // of what threads share
-    std::int64_t rows_per_call = 0;  // at most, of a kernel
-    /// Where the streams of rows of the thread's first piece begin.
-    [[nodiscard]] SoonRead first_reads(int part, int parts) const;
-  };
-
  private:
   /// Calls fn(row) for each row; on all threads when there are several rows.
   template <typename Fn>
@@ -79,8 +68,19 @@ class CpuBackend final : public Backend {
     std::vector<float> scales;             // [tokens], s_x
   };
   kernels::Int8Rows quantize(MatrixView<const float> x);
-  /// What was read after `now` the last time; no rows when nothing was.
-  Stream following(const Stream& now);
+  /// What one call reads for one token, and the call that came after it the last time. Only good for a hint: the memory
+  /// may be gone.
+  struct Reads {
+    std::vector<SoonRead> first;  // [threads], where each begins
+    Reads* next = nullptr;
+  };
+  /// The reads of the call that begins now; `id` is the weights'.
+  Reads& next_reads(const void* id);
+  /// What a thread reads first of `rows`.
+  static SoonRead first_read(const std::uint8_t* matrix, std::int64_t row_bytes, const kernels::RowRuns& rows);
+  /// Inside of its task, at the end of `part`: `first` is where it began, and what it will read in the next call is on
+  /// its way from now on.
+  void read_next(Reads& reads, int part, const SoonRead& first);
 
   /// Inputs of the current linear_top call.
   struct NibbleBatch {
@@ -109,8 +109,8 @@ class CpuBackend final : public Backend {
   std::shared_ptr<const AlignedBuffer> reserved_;  // shared with the weights that lie in it
   std::size_t reserved_used_ = 0;
   Quantized quantized_;
-  const std::byte* previous_ = nullptr;  // rows of the last Stream
-  std::unordered_map<const std::byte*, Stream> following_;
+  Reads* previous_ = nullptr;
+  std::unordered_map<const void*, Reads> reads_;
   NibbleBatch nibble_batch_;
   std::vector<std::vector<std::int32_t>> sums_;  // scratch of each thread
   std::vector<std::vector<float>> scores_;       // scratch of each thread

@@ -14,11 +14,14 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/cpu_weights.h"
+#include "backend/cpu/row_steps.h"
 
 namespace bitnet::backend {
 namespace {
 
 constexpr std::int64_t kRowsTogether = 16;
+// The smallest piece of the copy that a thread takes.
+constexpr std::int64_t kCopyGrain = 64;
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
 struct Scored {
@@ -176,14 +179,20 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
   const kernels::NibbleInputs inputs{batch.q.as<std::int8_t>(), batch.lane_offsets.data(), batch.scales.data(), x.rows};
   const auto parts_count = static_cast<std::size_t>(pool_.size());
   std::vector<std::vector<Scored>> best(static_cast<std::size_t>(x.rows) * parts_count);
-  const Stream next = following({reinterpret_cast<const std::byte*>(copy.codes_of(0)), dense.rows(),
-                                 copy.blocks * pack::kNibbleBlockBytes, kRowsTogether, dense.rows()});
-  pool_.share(dense.rows(), kRowsTogether, [&](int part, PartRange rows) {
-    table_.nibble_scores(copy.matrix(), rows.begin, rows.end, inputs, out.data + rows.begin, out.stride);
-    for (std::int64_t t = 0; t < x.rows; ++t) {
-      pick_best(out.row(t), rows, wanted[static_cast<std::size_t>(t)],
-                best[static_cast<std::size_t>(t) * parts_count + static_cast<std::size_t>(part)]);
-    }
+  const RowSteps steps({dense.rows()}, RowSteps::runs_for(x.rows), kCopyGrain);
+  SharedRange left = steps.share(pool_.size());
+  pool_.run([&](int part, int parts) {
+    const auto score = [&](std::size_t, const kernels::RowRuns& rows) {
+      table_.nibble_scores(copy.matrix(), rows, inputs, out.data + rows.begin, out.stride);
+      for (std::int64_t t = 0; t < x.rows; ++t) {
+        for (std::int64_t run = 0; run < rows.runs; ++run) {
+          const std::int64_t begin = rows.begin + run * rows.apart;
+          pick_best(out.row(t), {begin, begin + rows.count}, wanted[static_cast<std::size_t>(t)],
+                    best[static_cast<std::size_t>(t) * parts_count + static_cast<std::size_t>(part)]);
+        }
+      }
+    };
+    left.for_pieces(part, [&](int owner, PartRange piece) { steps.for_rows(steps.own(owner, parts), piece, score); });
   });
   make_scratch();
   const auto exact = [&](int part, std::int64_t t, PartRange rows, float* y) {
@@ -198,8 +207,9 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
   }
   std::vector<std::int64_t> computed(parts_count);
   SharedRange rows_left(dense.rows(), pool_.size(), kRowsTogether);
+  Reads& reads = next_reads(copy.codes_of(0));
   pool_.run([&](int part, int parts) {
-    rows_left.for_pieces(part, [&](PartRange rows) {
+    rows_left.for_pieces(part, [&](int, PartRange rows) {
       for (std::int64_t t = 0; t < x.rows; ++t) {
         const auto i = static_cast<std::size_t>(t);
         computed[static_cast<std::size_t>(part)] +=
@@ -209,7 +219,13 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
                                });
       }
     });
-    if (x.rows == 1) pool_.read_soon(part, next.first_reads(part, parts));
+    if (x.rows > 1) return;
+    const PartRange own = steps.own(part, parts);
+    SoonRead first;
+    steps.for_rows(own, own, [&](std::size_t, const kernels::RowRuns& rows) {
+      if (first.begin == nullptr) first = first_read(copy.codes_of(0), copy.blocks * pack::kNibbleBlockBytes, rows);
+    });
+    read_next(reads, part, first);
   });
   std::int64_t total = 0;
   for (const std::int64_t rows : computed) total += rows;

@@ -195,17 +195,19 @@ inline void many_tokens(const TernaryMatrix& w, std::int64_t row_begin, std::int
   }
 }
 
-void tile_ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
-                       std::int32_t* sums, std::int64_t sums_stride) {
+void tile_ternary_gemm(const TernaryMatrix& w, const RowRuns& rows, const Int8Rows& x, std::int32_t* sums,
+                       std::int64_t sums_stride) {
   if (x.count < kFewestTileTokens || w.blocks == 0) {
-    ternary_gemm<Base3>(w, row_begin, row_end, x, sums, sums_stride);
+    ternary_gemm<Base3>(w, rows, x, sums, sums_stride);
     return;
   }
-  if (x.count <= kTileTokens) {
-    few_tokens(w, row_begin, row_end, x, sums, sums_stride);
-  } else {
-    many_tokens(w, row_begin, row_end, x, sums, sums_stride);
-  }
+  for_each_run(rows, sums, [&](std::int64_t row, std::int64_t end, std::int32_t* to) {
+    if (x.count <= kTileTokens) {
+      few_tokens(w, row, end, x, to, sums_stride);
+    } else {
+      many_tokens(w, row, end, x, to, sums_stride);
+    }
+  });
   release_tiles();
 }
 

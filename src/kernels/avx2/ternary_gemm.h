@@ -110,19 +110,20 @@ inline void multiply_rows(const TernaryMatrix& w, std::int64_t row, const Int8Ro
   }
 }
 
-void unpacked_ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
-                           std::int32_t* sums, std::int64_t sums_stride) {
+void unpacked_ternary_gemm(const TernaryMatrix& w, const RowRuns& rows, const Int8Rows& x, std::int32_t* sums,
+                           std::int64_t sums_stride) {
   if (x.count < kFewestUnpackedTokens || w.blocks == 0) {
-    ternary_gemm<TwoBits>(w, row_begin, row_end, x, sums, sums_stride);
+    ternary_gemm<TwoBits>(w, rows, x, sums, sums_stride);
     return;
   }
   for (std::int64_t token = 0; token < x.count; token += kCachedTokens) {
-    const std::int64_t end = smaller(x.count, token + kCachedTokens);
-    std::int64_t row = row_begin;
-    for (; row + kUnpackedRows <= row_end; row += kUnpackedRows) {
-      multiply_rows<kUnpackedRows>(w, row, x, token, end, {sums + (row - row_begin), sums_stride, 1});
-    }
-    for (; row < row_end; ++row) multiply_rows<1>(w, row, x, token, end, {sums + (row - row_begin), sums_stride, 1});
+    const std::int64_t last = smaller(x.count, token + kCachedTokens);
+    for_each_run(rows, sums, [&](std::int64_t row, std::int64_t end, std::int32_t* to) {
+      for (; row + kUnpackedRows <= end; row += kUnpackedRows, to += kUnpackedRows) {
+        multiply_rows<kUnpackedRows>(w, row, x, token, last, {to, sums_stride, 1});
+      }
+      for (; row < end; ++row, ++to) multiply_rows<1>(w, row, x, token, last, {to, sums_stride, 1});
+    });
   }
 }
 

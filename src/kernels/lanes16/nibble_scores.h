@@ -34,43 +34,66 @@ inline void nibble_tile(const NibbleMatrix& w, std::int64_t row, std::int64_t ap
   }
 }
 
-/// T tokens from `token` with `rows` rows. The first tokens read them from memory: R streams of rows, each as long as
-/// it can be, so that the processor sees them coming. The others find them in a cache: R neighbours at a time.
+/// Tiles of R rows with T tokens from `token`, from one tile to the next `step` rows further.
 template <int R, int T>
+inline void nibble_tiles(const NibbleMatrix& w, std::int64_t row, std::int64_t tiles, std::int64_t step,
+                         std::int64_t apart, const NibbleInputs& x, std::int64_t token, float* y,
+                         std::int64_t y_stride) {
+  for (std::int64_t i = 0; i < tiles * step; i += step) nibble_tile<R, T>(w, row + i, apart, x, token, y + i, y_stride);
+}
+
+/// Rows at once for T tokens.
+template <int T>
+inline constexpr int kNibbleRowsFor = T == 1 ? kNibbleRows : kNibbleTileRows;
+
+/// T tokens from `token` with `rows` rows. The first tokens read them from memory: in as many runs as rows at once,
+/// each as long as it can be, so that the processor sees them coming. The others find them in a cache: neighbours at a
+/// time.
+template <int T>
 inline void nibble_rows(const NibbleMatrix& w, std::int64_t row, std::int64_t rows, const NibbleInputs& x,
                         std::int64_t token, float* y, std::int64_t y_stride) {
+  constexpr int R = kNibbleRowsFor<T>;
   const std::int64_t tiles = rows / R;
-  const bool streams = token == 0;
-  const std::int64_t step = streams ? 1 : R;
-  const std::int64_t apart = streams ? tiles : 1;
-  for (std::int64_t i = 0; i < tiles; ++i) {
-    nibble_tile<R, T>(w, row + i * step, apart, x, token, y + i * step, y_stride);
-  }
-  for (std::int64_t r = tiles * R; r < rows; ++r) nibble_tile<1, T>(w, row + r, 1, x, token, y + r, y_stride);
+  const bool runs = token == 0;
+  nibble_tiles<R, T>(w, row, tiles, runs ? 1 : R, runs ? tiles : 1, x, token, y, y_stride);
+  nibble_tiles<1, T>(w, row + tiles * R, rows - tiles * R, 1, 1, x, token, y + tiles * R, y_stride);
 }
 
 /// All tokens from `token` on, T at a time and then fewer.
 template <int T>
 inline void nibble_tokens(const NibbleMatrix& w, std::int64_t row, std::int64_t rows, const NibbleInputs& x,
                           std::int64_t token, float* y, std::int64_t y_stride) {
-  for (; token + T <= x.count; token += T) {
-    nibble_rows<T == 1 ? kNibbleRows : kNibbleTileRows, T>(w, row, rows, x, token, y + token * y_stride, y_stride);
-  }
+  for (; token + T <= x.count; token += T) nibble_rows<T>(w, row, rows, x, token, y + token * y_stride, y_stride);
   if constexpr (T > 1) {
     if (token < x.count) nibble_tokens<T - 1>(w, row, rows, x, token, y, y_stride);
   }
 }
 
-void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x, float* y,
-                   std::int64_t y_stride) {
-  std::int64_t step = row_end - row_begin;
+/// Up to T tokens with as many runs as rows at once: false if they are not so many.
+template <int T>
+inline bool nibble_runs(const NibbleMatrix& w, const RowRuns& rows, const NibbleInputs& x, float* y,
+                        std::int64_t y_stride) {
+  if (x.count == T && rows.runs == kNibbleRowsFor<T>) {
+    nibble_tiles<kNibbleRowsFor<T>, T>(w, rows.begin, rows.count, 1, rows.apart, x, 0, y, y_stride);
+    return true;
+  }
+  if constexpr (T > 1) return nibble_runs<T - 1>(w, rows, x, y, y_stride);
+  return false;
+}
+
+void nibble_scores(const NibbleMatrix& w, const RowRuns& rows, const NibbleInputs& x, float* y, std::int64_t y_stride) {
+  if (nibble_runs<kNibbleTileTokens>(w, rows, x, y, y_stride)) return;
+  std::int64_t step = rows.count;
   if (x.count > kNibbleTileTokens) {
     step = kNibblePanelBytes / (w.blocks * pack::kNibbleBlockBytes + 1) / kNibbleTileRows * kNibbleTileRows;
     if (step == 0) step = kNibbleTileRows;
   }
-  for (std::int64_t r = row_begin; r < row_end; r += step) {
-    const std::int64_t rows = row_end - r < step ? row_end - r : step;
-    nibble_tokens<kNibbleTileTokens>(w, r, rows, x, 0, y + (r - row_begin), y_stride);
+  for (std::int64_t run = 0; run < rows.runs; ++run) {
+    const std::int64_t first = run * rows.apart;
+    for (std::int64_t i = first; i < first + rows.count; i += step) {
+      const std::int64_t n = first + rows.count - i < step ? first + rows.count - i : step;
+      nibble_tokens<kNibbleTileTokens>(w, rows.begin + i, n, x, 0, y + i, y_stride);
+    }
   }
 }
 

@@ -41,37 +41,49 @@ struct TwoBits {
   }
 };
 
-/// R rows, `apart` rows from one another, with T tokens from `token`; `offset` is Σ x of each.
+/// Where R rows of a tile lie: `apart` rows from one another, their sums `sums_apart` rows.
+struct Spread {
+  std::int64_t apart;
+  std::int64_t sums_apart;
+};
+constexpr Spread kNeighbours{1, 1};
+
+/// Tiles of R rows with T tokens from `token`, from one tile to the next `step` rows further.
 template <typename Codes, int R, int T>
-inline void ternary_tile(const TernaryMatrix& w, std::int64_t row, std::int64_t apart, const Int8Rows& x,
-                         std::int64_t token, Slices slices, const std::int32_t (&offset)[T], Sums sums) {
-  std::int32_t dots[T][R];
-  Codes::template dot_rows<R, T>(w.codes + row * w.row_bytes, apart * w.row_bytes, x.data + token * x.stride, x.stride,
-                                 slices, dots);
-  for (int t = 0; t < T; ++t) {
-    for (int r = 0; r < R; ++r) sums.data[t * sums.token_step + r * apart * sums.row_step] = dots[t][r] - offset[t];
+inline void ternary_tiles(const TernaryMatrix& w, std::int64_t row, std::int64_t tiles, std::int64_t step,
+                          Spread spread, const Int8Rows& x, std::int64_t token, Slices slices, Sums sums) {
+  std::int32_t offset[T];
+  for (int t = 0; t < T; ++t) offset[t] = sum_of(x, token + t, slices);
+  for (std::int64_t i = 0; i < tiles; ++i) {
+    std::int32_t dots[T][R];
+    Codes::template dot_rows<R, T>(w.codes + (row + i * step) * w.row_bytes, spread.apart * w.row_bytes,
+                                   x.data + token * x.stride, x.stride, slices, dots);
+    std::int32_t* to = sums.data + i * step * sums.row_step;
+    for (int t = 0; t < T; ++t) {
+      for (int r = 0; r < R; ++r) {
+        to[t * sums.token_step + r * spread.sums_apart * sums.row_step] = dots[t][r] - offset[t];
+      }
+    }
   }
 }
 
-/// T tokens from `token` with `rows` rows. The first tokens read them from memory: R streams of rows, each as long as
-/// it can be, so that the processor sees them coming. The others find them in a cache: R neighbours at a time.
-template <typename Codes, int R, int T>
+/// Rows at once for T tokens.
+template <int T>
+inline constexpr int kRowsFor = T == 1 ? kTernaryRows : kTernaryTileRows;
+
+/// T tokens from `token` with `rows` rows. The first tokens read them from memory: in as many runs as rows at once,
+/// each as long as it can be, so that the processor sees them coming. The others find them in a cache: neighbours at a
+/// time.
+template <typename Codes, int T>
 inline void ternary_rows(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, const Int8Rows& x,
                          std::int64_t token, Slices slices, Sums sums) {
-  std::int32_t offset[T];
-  for (int t = 0; t < T; ++t) offset[t] = sum_of(x, token + t, slices);
+  constexpr int R = kRowsFor<T>;
   const std::int64_t tiles = rows / R;
-  const bool streams = token == 0;
-  const std::int64_t step = streams ? 1 : R;
-  const std::int64_t apart = streams ? tiles : 1;
-  for (std::int64_t i = 0; i < tiles; ++i) {
-    ternary_tile<Codes, R, T>(w, row + i * step, apart, x, token, slices, offset,
-                              {sums.data + i * step * sums.row_step, sums.token_step, sums.row_step});
-  }
-  for (std::int64_t r = tiles * R; r < rows; ++r) {
-    ternary_tile<Codes, 1, T>(w, row + r, 1, x, token, slices, offset,
-                              {sums.data + r * sums.row_step, sums.token_step, sums.row_step});
-  }
+  const bool runs = token == 0;
+  ternary_tiles<Codes, R, T>(w, row, tiles, runs ? 1 : R, runs ? Spread{tiles, tiles} : kNeighbours, x, token, slices,
+                             sums);
+  ternary_tiles<Codes, 1, T>(w, row + tiles * R, rows - tiles * R, 1, kNeighbours, x, token, slices,
+                             {sums.data + tiles * R * sums.row_step, sums.token_step, sums.row_step});
 }
 
 /// All tokens from `token` on, T at a time and then fewer.
@@ -79,26 +91,48 @@ template <typename Codes, int T>
 inline void ternary_tokens(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, const Int8Rows& x,
                            std::int64_t token, Slices slices, Sums sums) {
   for (; token + T <= x.count; token += T, sums.data += T * sums.token_step) {
-    ternary_rows<Codes, T == 1 ? kTernaryRows : kTernaryTileRows, T>(w, row, rows, x, token, slices, sums);
+    ternary_rows<Codes, T>(w, row, rows, x, token, slices, sums);
   }
   if constexpr (T > 1) {
     if (token < x.count) ternary_tokens<Codes, T - 1>(w, row, rows, x, token, slices, sums);
   }
 }
 
+/// Up to T tokens with as many runs as rows at once: false if they are not so many.
+template <typename Codes, int T>
+inline bool ternary_runs(const TernaryMatrix& w, const RowRuns& rows, const Int8Rows& x, Slices slices, Sums sums) {
+  if (x.count == T && rows.runs == kRowsFor<T>) {
+    ternary_tiles<Codes, kRowsFor<T>, T>(w, rows.begin, rows.count, 1, {rows.apart, rows.count}, x, 0, slices, sums);
+    return true;
+  }
+  if constexpr (T > 1) return ternary_runs<Codes, T - 1>(w, rows, x, slices, sums);
+  return false;
+}
+
+/// Calls f(first row, row after the last, its sums) for each run.
+template <typename F>
+inline void for_each_run(const RowRuns& rows, std::int32_t* sums, const F& f) {
+  for (std::int64_t run = 0; run < rows.runs; ++run) {
+    const std::int64_t begin = rows.begin + run * rows.apart;
+    f(begin, begin + rows.count, sums + run * rows.count);
+  }
+}
+
 template <typename Codes>
-void ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
-                  std::int32_t* sums, std::int64_t sums_stride) {
+void ternary_gemm(const TernaryMatrix& w, const RowRuns& rows, const Int8Rows& x, std::int32_t* sums,
+                  std::int64_t sums_stride) {
   const Slices all{0, w.blocks * 4};
-  std::int64_t step = row_end - row_begin;
+  if (ternary_runs<Codes, kTernaryTileTokens>(w, rows, x, all, {sums, sums_stride, 1})) return;
+  std::int64_t step = rows.count;
   if (x.count > kTernaryTileTokens) {
     step = kPanelBytes / (w.row_bytes + 1) / kTernaryTileRows * kTernaryTileRows;
     if (step == 0) step = kTernaryTileRows;
   }
-  for (std::int64_t r = row_begin; r < row_end; r += step) {
-    ternary_tokens<Codes, kTernaryTileTokens>(w, r, smaller(step, row_end - r), x, 0, all,
-                                              {sums + (r - row_begin), sums_stride, 1});
-  }
+  for_each_run(rows, sums, [&](std::int64_t row, std::int64_t end, std::int32_t* to) {
+    for (; row < end; row += step, to += step) {
+      ternary_tokens<Codes, kTernaryTileTokens>(w, row, smaller(step, end - row), x, 0, all, {to, sums_stride, 1});
+    }
+  });
 }
 
 void ternary_gemm_grouped(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,

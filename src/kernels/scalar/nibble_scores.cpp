@@ -25,18 +25,18 @@ std::int32_t lane_dot(const std::uint8_t* codes, const std::int8_t* q, std::int6
 
 }  // namespace
 
-void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x, float* y,
-                   std::int64_t y_stride) {
+void nibble_scores(const NibbleMatrix& w, const RowRuns& rows, const NibbleInputs& x, float* y, std::int64_t y_stride) {
   const std::int64_t row_bytes = w.blocks * kNibbleBlockBytes;
   for (std::int64_t t = 0; t < x.count; ++t) {
-    for (std::int64_t r = row_begin; r < row_end; ++r) {
+    for (std::int64_t i = 0; i < rows.total(); ++i) {
+      const std::int64_t r = rows.row(i);
       float lanes[kLanes];
       for (std::int64_t l = 0; l < kLanes; ++l) {
         const std::int32_t sum = lane_dot(w.codes + r * row_bytes, x.q + t * row_bytes * 2, w.blocks, l);
         const std::int32_t exact = 2 * sum - x.lane_offsets[t * kLanes + l];
         lanes[l] = static_cast<float>(exact) * f16_to_f32(w.scales[r * kLanes + l]) * x.scales[t * kLanes + l];
       }
-      y[t * y_stride + (r - row_begin)] = fold(lanes);
+      y[t * y_stride + (r - rows.begin)] = fold(lanes);
     }
   }
 }

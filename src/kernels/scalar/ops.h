@@ -12,8 +12,8 @@ namespace bitnet::kernels::scalar {
 template <typename Entry>
 using EntryFunction = std::remove_pointer_t<std::remove_all_extents_t<Entry>>;
 
-void ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
-                  std::int32_t* sums, std::int64_t sums_stride);
+void ternary_gemm(const TernaryMatrix& w, const RowRuns& rows, const Int8Rows& x, std::int32_t* sums,
+                  std::int64_t sums_stride);
 void ternary_gemm_grouped(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                           std::int64_t group_slices, std::int32_t* sums);
 void scale_sums(const std::int32_t* sums, std::int64_t n, float s_x, const float* g, std::int64_t g_step, bool divide,
@@ -55,8 +55,7 @@ void dense_gemm_f16(const void* w, std::int64_t in, std::int64_t row_begin, std:
                     std::int64_t x_stride, std::int64_t tokens, float* y, std::int64_t y_stride);
 void dense_gemm_bf16(const void* w, std::int64_t in, std::int64_t row_begin, std::int64_t row_end, const float* x,
                      std::int64_t x_stride, std::int64_t tokens, float* y, std::int64_t y_stride);
-void nibble_scores(const NibbleMatrix& w, std::int64_t row_begin, std::int64_t row_end, const NibbleInputs& x, float* y,
-                   std::int64_t y_stride);
+void nibble_scores(const NibbleMatrix& w, const RowRuns& rows, const NibbleInputs& x, float* y, std::int64_t y_stride);
 pack::NibbleSums nibble_row_f32(const void* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales);
 pack::NibbleSums nibble_row_f16(const void* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales);
 pack::NibbleSums nibble_row_bf16(const void* row, std::int64_t n, std::uint8_t* codes, std::uint16_t* scales);

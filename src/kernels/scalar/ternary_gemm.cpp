@@ -20,14 +20,14 @@ std::int32_t slice_dot(const std::uint8_t* row, std::int64_t slice, const std::i
 
 }  // namespace
 
-void ternary_gemm(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
-                  std::int32_t* sums, std::int64_t sums_stride) {
+void ternary_gemm(const TernaryMatrix& w, const RowRuns& rows, const Int8Rows& x, std::int32_t* sums,
+                  std::int64_t sums_stride) {
   for (std::int64_t t = 0; t < x.count; ++t) {
-    for (std::int64_t r = row_begin; r < row_end; ++r) {
-      const std::uint8_t* row = w.codes + r * w.row_bytes;
+    for (std::int64_t i = 0; i < rows.total(); ++i) {
+      const std::uint8_t* row = w.codes + rows.row(i) * w.row_bytes;
       std::int32_t sum = 0;
       for (std::int64_t s = 0; s < w.blocks * 4; ++s) sum += slice_dot(row, s, x.data + t * x.stride);
-      sums[t * sums_stride + (r - row_begin)] = sum;
+      sums[t * sums_stride + i] = sum;
     }
   }
 }
