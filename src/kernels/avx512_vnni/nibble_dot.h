@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include "kernels/avx512_vnni/lanes.h"
+#include "kernels/avx512_vnni/ternary_dot.h"
 
 namespace bitnet::kernels {
 namespace {
@@ -30,16 +31,11 @@ inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std:
       _mm_prefetch(reinterpret_cast<const char*>(block + kNibblePrefetch), _MM_HINT_T0);
       packed[r] = load_once(block);
     }
-    for (int half = 0; half < 2; ++half) {
-      __m512i codes[R];
-      for (int r = 0; r < R; ++r) {
-        codes[r] = _mm512_and_si512(half == 0 ? packed[r] : _mm512_srli_epi16(packed[r], 4), fifteen);
-      }
-      for (int t = 0; t < T; ++t) {
-        const __m512i v = _mm512_loadu_si512(x + t * x_stride + b * 128 + half * 64);
-        for (int r = 0; r < R; ++r) sum[t][r] = _mm512_dpbusd_epi32(sum[t][r], codes[r], v);
-      }
-    }
+    __m512i codes[R];
+    for (int r = 0; r < R; ++r) codes[r] = _mm512_and_si512(packed[r], fifteen);
+    add_products<R, T>(codes, x + b * 128, x_stride, sum);
+    for (int r = 0; r < R; ++r) codes[r] = _mm512_and_si512(_mm512_srli_epi16(packed[r], 4), fifteen);
+    add_products<R, T>(codes, x + b * 128 + 64, x_stride, sum);
   }
   for (int t = 0; t < T; ++t) {
     for (int r = 0; r < R; ++r) sums[t][r].v = sum[t][r];
