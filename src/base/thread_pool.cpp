@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <cassert>
 #include <system_error>
 
 #include "base/fail.h"
@@ -128,6 +129,7 @@ PartRange part_range(std::int64_t count, int part, int parts, std::int64_t grain
 SharedRange::SharedRange(std::int64_t count, int parts, std::int64_t grain)
     : count_(count), grain_(grain), left_(static_cast<std::size_t>(parts)) {
   const std::int64_t grains = (count + grain - 1) / grain;
+  assert(grains < std::int64_t{1} << 32);
   for (int part = 0; part < parts; ++part) {
     const PartRange own = part_range(grains, part, parts);
     left_[static_cast<std::size_t>(part)].grains.store(packed(own), std::memory_order_relaxed);

@@ -40,6 +40,9 @@ struct RowRuns {
   [[nodiscard]] std::int64_t row(std::int64_t i) const noexcept { return begin + i / count * apart + i % count; }
 };
 
+/// In how many runs kernels like to read rows that come from memory.
+inline constexpr std::int64_t kRowRuns = 4;
+
 /// Quantized activations of a few tokens.
 struct Int8Rows {
   const std::int8_t* data;         ///< [count, stride]; each row zero from its true length up to blocks * 256
@@ -89,6 +92,10 @@ struct KernelTable {
   const char* name;      ///< as in BITNET_KERNELS: "scalar", "avx2", "avx512_vnni", "avx512_vbmi", "amx_int8", "neon"
   CpuFeatures required;  ///< every bit must be present
   pack::TernaryCoding coding;  ///< of what ternary_gemm reads; ternary_gemm_grouped reads two_bits
+
+  /// Up to so many tokens wait for memory and like their rows in kRowRuns runs. More wait for the processor and like
+  /// their rows together.
+  std::int64_t tokens_in_runs;
 
   /// sums[t * sums_stride + i] = Σ_k T[r, k] · x[t, k] with r = rows.row(i), i < rows.total().
   /// Exact. |T·x| ≤ 128 · in, so `in` up to 2^24 fits.

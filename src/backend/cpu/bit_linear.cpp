@@ -11,7 +11,7 @@ namespace {
 // Sums of one call of the kernel stay in the nearer caches until they are scaled.
 constexpr std::int64_t kSumsPerChunk = 32768;
 // Most rows of one run in such a call.
-constexpr std::int64_t kRowsPerChunk = 2048;
+constexpr std::int64_t kRowsPerChunk = 1024;
 // The smallest piece of the matrices that a thread takes: four runs of eight rows, and what matrix units like.
 constexpr std::int64_t kTernaryGrain = 32;
 // What a thread that waits brings nearer of what it reads next; fits into any second-level cache.
@@ -128,7 +128,7 @@ void CpuBackend::bit_linear(MatrixView<const float> x, std::span<const TernaryWe
   sums_.resize(static_cast<std::size_t>(pool_.size()));
   std::vector<std::int64_t> counts;
   for (const TernaryWeights* w : weights) counts.push_back(w->out());
-  const RowSteps steps(std::move(counts), RowSteps::runs_for(x.rows), kTernaryGrain);
+  const RowSteps steps(std::move(counts), RowSteps::runs_for(table_, x.rows), kTernaryGrain);
   SharedRange left = steps.share(pool_.size());
   Reads& reads = next_reads(ternary(weights[0]).matrix().codes);
   pool_.run([&](int part, int parts) {
@@ -139,19 +139,10 @@ void CpuBackend::bit_linear(MatrixView<const float> x, std::span<const TernaryWe
       });
     });
     if (x.rows > 1) return;
-    const PartRange own = steps.own(part, parts);
-    SoonRead first;
-    steps.for_rows(own, own, [&](std::size_t i, const kernels::RowRuns& now) {
-      const kernels::TernaryMatrix& w = ternary(weights[i]).matrix();
-      if (first.begin == nullptr) first = first_read(w.codes, w.row_bytes, now);
-    });
-    read_next(reads, part, first);
+    const RowSteps::First first = steps.first(steps.own(part, parts));
+    const kernels::TernaryMatrix& w = ternary(weights[first.matrix]).matrix();
+    read_next(reads, part, w.codes, w.row_bytes, first.rows);
   });
-}
-
-SoonRead CpuBackend::first_read(const std::uint8_t* matrix, std::int64_t row_bytes, const kernels::RowRuns& rows) {
-  return {reinterpret_cast<const std::byte*>(matrix + rows.begin * row_bytes), rows.apart * row_bytes, rows.runs,
-          std::min(rows.count * row_bytes, kSoonBytes / rows.runs)};
 }
 
 CpuBackend::Reads& CpuBackend::next_reads(const void* id) {
@@ -162,9 +153,11 @@ CpuBackend::Reads& CpuBackend::next_reads(const void* id) {
   return now;
 }
 
-void CpuBackend::read_next(Reads& reads, int part, const SoonRead& first) {
+void CpuBackend::read_next(Reads& reads, int part, const std::uint8_t* matrix, std::int64_t row_bytes,
+                           const kernels::RowRuns& rows) {
   const auto i = static_cast<std::size_t>(part);
-  reads.first[i] = first;
+  reads.first[i] = {reinterpret_cast<const std::byte*>(matrix + rows.begin * row_bytes), rows.apart * row_bytes,
+                    rows.runs, std::min(rows.count * row_bytes, kSoonBytes / rows.runs)};
   if (reads.next != nullptr && i < reads.next->first.size()) pool_.read_soon(part, reads.next->first[i]);
 }
 

@@ -76,11 +76,10 @@ class CpuBackend final : public Backend {
   };
   /// The reads of the call that begins now; `id` is the weights'.
   Reads& next_reads(const void* id);
-  /// What a thread reads first of `rows`.
-  static SoonRead first_read(const std::uint8_t* matrix, std::int64_t row_bytes, const kernels::RowRuns& rows);
-  /// Inside of its task, at the end of `part`: `first` is where it began, and what it will read in the next call is on
-  /// its way from now on.
-  void read_next(Reads& reads, int part, const SoonRead& first);
+  /// Inside of its task, at the end of `part`: `rows` of a matrix are where it began, and what it will read in the next
+  /// call is on its way from now on.
+  void read_next(Reads& reads, int part, const std::uint8_t* matrix, std::int64_t row_bytes,
+                 const kernels::RowRuns& rows);
 
   /// Inputs of the current linear_top call.
   struct NibbleBatch {

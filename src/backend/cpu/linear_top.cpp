@@ -179,7 +179,7 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
   const kernels::NibbleInputs inputs{batch.q.as<std::int8_t>(), batch.lane_offsets.data(), batch.scales.data(), x.rows};
   const auto parts_count = static_cast<std::size_t>(pool_.size());
   std::vector<std::vector<Scored>> best(static_cast<std::size_t>(x.rows) * parts_count);
-  const RowSteps steps({dense.rows()}, RowSteps::runs_for(x.rows), kCopyGrain);
+  const RowSteps steps({dense.rows()}, RowSteps::runs_for(table_, x.rows), kCopyGrain);
   SharedRange left = steps.share(pool_.size());
   pool_.run([&](int part, int parts) {
     const auto score = [&](std::size_t, const kernels::RowRuns& rows) {
@@ -220,12 +220,8 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
       }
     });
     if (x.rows > 1) return;
-    const PartRange own = steps.own(part, parts);
-    SoonRead first;
-    steps.for_rows(own, own, [&](std::size_t, const kernels::RowRuns& rows) {
-      if (first.begin == nullptr) first = first_read(copy.codes_of(0), copy.blocks * pack::kNibbleBlockBytes, rows);
-    });
-    read_next(reads, part, first);
+    read_next(reads, part, copy.codes_of(0), copy.blocks * pack::kNibbleBlockBytes,
+              steps.first(steps.own(part, parts)).rows);
   });
   std::int64_t total = 0;
   for (const std::int64_t rows : computed) total += rows;

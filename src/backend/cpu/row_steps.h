@@ -1,5 +1,5 @@
 #pragma once
-/// How threads share the rows of matrices that one token reads from memory.
+/// How threads share the rows of matrices.
 
 #include <algorithm>
 #include <cstdint>
@@ -15,9 +15,9 @@ namespace bitnet::backend {
 /// through its own part of each matrix, which it can read from one piece to the next without a break.
 class RowSteps {
  public:
-  /// So few tokens wait for memory, which serves several runs of rows at once faster than one. More tokens wait for the
-  /// processor, and like their rows together.
-  [[nodiscard]] static std::int64_t runs_for(std::int64_t tokens) noexcept { return tokens <= 4 ? 4 : 1; }
+  [[nodiscard]] static std::int64_t runs_for(const kernels::KernelTable& table, std::int64_t tokens) noexcept {
+    return tokens <= table.tokens_in_runs ? kernels::kRowRuns : 1;
+  }
 
   /// `rows` of each matrix. Pieces are whole multiples of `grain` rows but for the ends.
   RowSteps(std::vector<std::int64_t> rows, std::int64_t runs, std::int64_t grain)
@@ -45,6 +45,19 @@ class RowSteps {
       }
       if (now.end - mine.begin > length) fn(i, kernels::RowRuns{row + length * runs_, rows - length * runs_});
     }
+  }
+
+  /// What is read first of `own`; no rows when it is empty.
+  struct First {
+    std::size_t matrix;
+    kernels::RowRuns rows;
+  };
+  [[nodiscard]] First first(PartRange own) const {
+    First found{0, {0, 0}};
+    for_rows(own, own, [&](std::size_t i, const kernels::RowRuns& rows) {
+      if (found.rows.count == 0) found = {i, rows};
+    });
+    return found;
   }
 
  private:

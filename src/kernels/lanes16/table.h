@@ -18,11 +18,15 @@
 namespace bitnet::kernels {
 namespace {
 
+static_assert(kTernaryRows == kRowRuns && kNibbleRows == kRowRuns);
+constexpr bool kTilesInRuns = kTernaryTileRows == kRowRuns && kNibbleTileRows == kRowRuns;
+
 constexpr KernelTable make_table(const char* name, CpuFeatures required) {
   return {
       .name = name,
       .required = required,
       .coding = TwoBits::kCoding,
+      .tokens_in_runs = kTilesInRuns ? smaller(kTernaryTileTokens, kNibbleTileTokens) : 1,
       .ternary_gemm = ternary_gemm<TwoBits>,
       .ternary_gemm_grouped = ternary_gemm_grouped,
       .scale_sums = scale_sums,

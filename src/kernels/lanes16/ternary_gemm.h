@@ -11,7 +11,7 @@ namespace {
 // Rows whose codes stay in the second-level cache while every token passes.
 constexpr std::int64_t kPanelBytes = 256 * 1024;
 
-inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
 struct Slices {
   std::int64_t begin;

@@ -7,6 +7,7 @@ constinit const KernelTable kScalarTable = {
     .name = "scalar",
     .required = 0,
     .coding = pack::TernaryCoding::two_bits,
+    .tokens_in_runs = 1,
     .ternary_gemm = scalar::ternary_gemm,
     .ternary_gemm_grouped = scalar::ternary_gemm_grouped,
     .scale_sums = scalar::scale_sums,
