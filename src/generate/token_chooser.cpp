@@ -1,5 +1,6 @@
 #include "generate/token_chooser.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -8,12 +9,20 @@
 namespace bitnet::generate {
 
 std::int32_t argmax(std::span<const float> logits) {
+  constexpr std::size_t kTogether = 64;
   std::size_t best = 0;
   float most = -std::numeric_limits<float>::infinity();
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > most) {
-      most = logits[i];
-      best = i;
+  for (std::size_t begin = 0; begin < logits.size(); begin += kTogether) {
+    const std::size_t end = std::min(begin + kTogether, logits.size());
+    // Most have nothing larger: one look at all of them, without a branch for each, so that a compiler can use vectors.
+    int larger = 0;
+    for (std::size_t i = begin; i < end; ++i) larger |= logits[i] > most ? 1 : 0;
+    if (larger == 0) continue;
+    for (std::size_t i = begin; i < end; ++i) {
+      if (logits[i] > most) {
+        most = logits[i];
+        best = i;
+      }
     }
   }
   return static_cast<std::int32_t>(best);

@@ -17,6 +17,16 @@ TEST(TokenChooser, ArgmaxTakesTheFirstOfTies) {
   EXPECT_EQ(argmax(std::vector<float>{kNan, kNever, -7}), 2);
 }
 
+TEST(TokenChooser, ArgmaxLooksAtAllOfALargeVocabulary) {
+  std::vector<float> logits(1000, kNever);
+  for (const std::size_t place : {999, 640, 639, 130, 63}) {
+    logits[place] = 3;  // the same as the ones after it
+    EXPECT_EQ(argmax(logits), static_cast<std::int32_t>(place));
+  }
+  logits[998] = 4;
+  EXPECT_EQ(argmax(logits), 998);
+}
+
 // Frequencies of a fixed seed against the softmax: chi-square with 5 degrees of freedom stays under 20.5 with
 // probability 0.999.
 TEST(TokenChooser, DrawsFollowTheDistribution) {
