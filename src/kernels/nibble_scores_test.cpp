@@ -55,7 +55,7 @@ struct Inputs {
 
 TEST_P(NibbleScores, EqualScalar) {
   EXPECT_TRUE(rc::check("table = scalar", [] {
-    const std::int64_t rows = any_size(8, 3);
+    const std::int64_t rows = any_size(8, 5);
     const std::int64_t in = any_size(128, 9);
     const std::int64_t tokens = any_size(4, 2);
     const RowRuns runs = random_runs(rows);

@@ -71,9 +71,9 @@ class Guarded {
 
 /// Part of `rows` rows: one run, as many as kernels like, or another number.
 inline RowRuns random_runs(std::int64_t rows) {
-  const auto begin = *rc::gen::inRange<std::int64_t>(0, rows + 1);
-  const auto runs = *rc::gen::element<std::int64_t>(1, 3, 4, 7);
-  const auto apart = *rc::gen::inRange<std::int64_t>(0, (rows - begin) / runs + 1);
+  const auto runs = *rc::gen::weightedElement<std::int64_t>({{2, 1}, {1, 3}, {4, kRowRuns}, {1, 7}});
+  const auto apart = *rc::gen::inRange<std::int64_t>(0, rows / runs + 1);
+  const auto begin = *rc::gen::inRange<std::int64_t>(0, rows - runs * apart + 1);
   const auto count = *rc::gen::inRange<std::int64_t>(0, apart + 1);
   return {begin, count, runs, apart};
 }

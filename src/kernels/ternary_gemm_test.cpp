@@ -58,7 +58,7 @@ Problem random_values(Rng& rng, std::int64_t rows, std::int64_t in, std::int64_t
 
 Problem random_problem() {
   Rng rng(any_seed());
-  const std::int64_t rows = any_size(4, 5);
+  const std::int64_t rows = any_size(8, 5);
   const std::int64_t in = any_size(256, 12);
   const std::int64_t tokens = any_size(4, 2);
   return random_values(rng, rows, in, tokens, *rc::gen::inRange<std::int64_t>(0, 80));
