@@ -71,6 +71,20 @@ TEST_P(NibbleScores, EqualScalar) {
   }));
 }
 
+TEST_P(NibbleScores, RunsLieApart) {
+  constexpr RowRuns kRuns{3, 5, kRowRuns, 9};
+  constexpr std::int64_t kWidth = 3 * 9 + 5;
+  const Rows w(random_floats(5, 40 * 300, Values::ordinary), 40, 300);
+  for (std::int64_t tokens = 1; tokens <= 6; ++tokens) {
+    const Inputs x(random_floats(6, tokens * 300, Values::ordinary), tokens, 300);
+    Guarded<float> expected(tokens * kWidth);
+    Guarded<float> y(tokens * kWidth);
+    kScalarTable.nibble_scores(w.view(), kRuns, x.view(), expected.data(), kWidth);
+    table().nibble_scores(w.view(), kRuns, x.view(), y.data(), kWidth);
+    EXPECT_TRUE(y.same_as(expected)) << tokens << " tokens";
+  }
+}
+
 // More rows than one panel of the second-level cache holds, which the last tokens find there.
 TEST_P(NibbleScores, ManyRows) {
   constexpr std::int64_t kRows = 700;

@@ -134,14 +134,17 @@ TEST(ScalarTernaryGemm, RunsAreRowsOfTheWhole) {
   }));
 }
 
-void expect_equals_scalar(const KernelTable& table, const Problem& p) {
-  const RowRuns rows = random_runs(p.rows);
-  const std::int64_t stride = rows.total() + *rc::gen::inRange<std::int64_t>(0, 5);
+bool equals_scalar(const KernelTable& table, const Problem& p, const RowRuns& rows, std::int64_t stride) {
   Guarded<std::int32_t> expected(p.tokens * stride);
   Guarded<std::int32_t> sums(p.tokens * stride);
   kScalarTable.ternary_gemm(p.matrix(), rows, p.activations(), expected.data(), stride);
   table.ternary_gemm(p.matrix(table.coding), rows, p.activations(), sums.data(), stride);
-  RC_ASSERT(sums.same_as(expected));
+  return sums.same_as(expected);
+}
+
+void expect_equals_scalar(const KernelTable& table, const Problem& p) {
+  const RowRuns rows = random_runs(p.rows);
+  RC_ASSERT(equals_scalar(table, p, rows, rows.total() + *rc::gen::inRange<std::int64_t>(0, 5)));
 }
 
 TEST_P(TernaryGemm, EqualsScalar) {
@@ -150,6 +153,13 @@ TEST_P(TernaryGemm, EqualsScalar) {
 
 TEST_P(TernaryGemm, ManyTokensEqualScalar) {
   EXPECT_TRUE(rc::check("table = scalar", [] { expect_equals_scalar(table(), random_problem_of_many_tokens()); }));
+}
+
+TEST_P(TernaryGemm, RunsLieApart) {
+  Rng rng(9);
+  for (std::int64_t tokens = 1; tokens <= 6; ++tokens) {
+    EXPECT_TRUE(equals_scalar(table(), random_values(rng, 40, 1500, tokens, 0), {3, 5, kRowRuns, 9}, 20)) << tokens;
+  }
 }
 
 TEST_P(TernaryGemm, GroupsEqualScalar) {
@@ -183,11 +193,8 @@ TEST_P(TernaryGemm, LargestSums) {
 }
 
 void expect_all_rows_equal_scalar(const KernelTable& table, const Problem& p) {
-  Guarded<std::int32_t> expected(p.tokens * p.rows);
-  Guarded<std::int32_t> sums(p.tokens * p.rows);
-  kScalarTable.ternary_gemm(p.matrix(), {0, p.rows}, p.activations(), expected.data(), p.rows);
-  table.ternary_gemm(p.matrix(table.coding), {0, p.rows}, p.activations(), sums.data(), p.rows);
-  EXPECT_TRUE(sums.same_as(expected)) << p.rows << " rows of " << p.in << ", " << p.tokens << " tokens";
+  EXPECT_TRUE(equals_scalar(table, p, {0, p.rows}, p.rows))
+      << p.rows << " rows of " << p.in << ", " << p.tokens << " tokens";
 }
 
 // More rows than one panel of the second-level cache holds, and more of everything than tiles take at once.
