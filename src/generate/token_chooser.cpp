@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/any_of.h"
 #include "base/fail.h"
 
 namespace bitnet::generate {
@@ -13,15 +14,13 @@ std::int32_t argmax(std::span<const float> logits) {
   std::size_t best = 0;
   float most = -std::numeric_limits<float>::infinity();
   for (std::size_t begin = 0; begin < logits.size(); begin += kTogether) {
-    const std::size_t end = std::min(begin + kTogether, logits.size());
-    // Most have nothing larger: one look at all of them, without a branch for each, so that a compiler can use vectors.
-    int larger = 0;
-    for (std::size_t i = begin; i < end; ++i) larger |= logits[i] > most ? 1 : 0;
-    if (larger == 0) continue;
-    for (std::size_t i = begin; i < end; ++i) {
-      if (logits[i] > most) {
-        most = logits[i];
-        best = i;
+    const std::span<const float> some = logits.subspan(begin, std::min(kTogether, logits.size() - begin));
+    const float* values = some.data();
+    if (!any_of(static_cast<std::int64_t>(some.size()), [&](std::int64_t i) { return values[i] > most; })) continue;
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      if (some[i] > most) {
+        most = some[i];
+        best = begin + i;
       }
     }
   }

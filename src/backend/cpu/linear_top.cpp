@@ -15,6 +15,7 @@
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/cpu_weights.h"
 #include "backend/cpu/row_steps.h"
+#include "base/any_of.h"
 
 namespace bitnet::backend {
 namespace {
@@ -30,21 +31,13 @@ struct Scored {
   bool operator<(const Scored& other) const { return score > other.score; }  // a heap's front is the worst
 };
 
-/// Whether test(r) holds for one of `count` rows. Without a branch for each, so that a compiler can use vectors.
-template <typename Test>
-inline bool any_row(std::int64_t count, const Test& test) {
-  int found = 0;
-  for (std::int64_t r = 0; r < count; ++r) found |= test(r) ? 1 : 0;
-  return found != 0;
-}
-
 /// Adds rows of scores[first..end) that TopRows counts to the `keep` best so far.
 void pick_best(const float* scores, PartRange rows, const TopRows& wanted, std::vector<Scored>& best) {
   const auto keep = static_cast<std::size_t>(wanted.keep);
   float worst = best.size() == keep ? best.front().score : kNever;
   for (std::int64_t r = rows.begin; r < rows.end; ++r) {
     if (best.size() == keep) {
-      while (rows.end - r >= kRowsTogether && !any_row(kRowsTogether, [&](auto i) { return scores[r + i] > worst; })) {
+      while (rows.end - r >= kRowsTogether && !any_of(kRowsTogether, [&](auto i) { return scores[r + i] > worst; })) {
         r += kRowsTogether;
       }
       if (r == rows.end) break;
@@ -100,7 +93,7 @@ std::int64_t compute_candidates(const Candidates& candidates, PartRange rows, fl
     const std::int64_t end = std::min(begin + kRowsTogether, rows.end);
     std::int64_t wanted[kRowsTogether];
     std::int64_t count = 0;
-    if (any_row(end - begin, [&](auto i) { return candidates.include(begin + i, scores[begin + i]); })) {
+    if (any_of(end - begin, [&](auto i) { return candidates.include(begin + i, scores[begin + i]); })) {
       for (std::int64_t r = begin; r < end; ++r) {
         if (candidates.include(r, scores[r])) wanted[count++] = r;
       }

@@ -122,8 +122,8 @@ inline void few_tokens(const TernaryMatrix& w, std::int64_t row_begin, std::int6
         unpack(begin);
         for (std::int64_t c = begin; c < end; ++c) {
           if (c + 1 < end) unpack(c + 1);
-          add_slices(tiles, weights[c % 2], kColumnStride, tokens + (c - begin) * kColumnSlices * step, step,
-                     column_of(w, c).slices);
+          multiply_slices(tiles, weights[c % 2], kColumnStride, tokens + (c - begin) * kColumnSlices * step, step,
+                          column_of(w, c).slices);
         }
         store_sums(tiles, tile_sums, kMostFewTokens);
       });

@@ -45,8 +45,8 @@ inline void multiply_chunk(const Int8Rows& x, std::int64_t block, std::int64_t b
         } else {
           load_sums(tiles, to, sums_stride);
         }
-        add_slices(tiles, x.data + t * x.stride + block * pack::kBlockWeights, x.stride,
-                   weights + r / kPanelRows * kChunkBlocks * kPanelBlockBytes, kStepBytes, blocks * 4);
+        multiply_slices(tiles, x.data + t * x.stride + block * pack::kBlockWeights, x.stride,
+                        weights + r / kPanelRows * kChunkBlocks * kPanelBlockBytes, kStepBytes, blocks * 4);
         store_sums(tiles, to, sums_stride);
       });
     }

@@ -90,8 +90,8 @@ inline void store_sums(Tiles<M, N>, std::int32_t* sums, std::int64_t stride) {
 /// Adds the products of `slices` slices of 64: of A, rows as they lie, `a_stride` bytes from one another; of B, one
 /// tile for each slice, or two one after the other, `b_step` bytes from slice to slice.
 template <int M, int N>
-inline void add_slices(Tiles<M, N>, const std::int8_t* a, std::int64_t a_stride, const std::int8_t* b,
-                       std::int64_t b_step, std::int64_t slices) {
+inline void multiply_slices(Tiles<M, N>, const std::int8_t* a, std::int64_t a_stride, const std::int8_t* b,
+                            std::int64_t b_step, std::int64_t slices) {
   for (std::int64_t s = 0; s < slices; ++s, a += kTileRowBytes, b += b_step) {
     load_tile<kA0>(a, a_stride);
     load_tile<kB0>(b, kTileRowBytes);
