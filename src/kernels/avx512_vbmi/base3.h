@@ -89,12 +89,10 @@ struct Base3 {
 
   /// Whole rows: slices.begin is 0 and slices.end a multiple of 4.
   template <int R, int T>
-  static void dot_rows(const std::uint8_t* codes, std::int64_t apart, const std::int8_t* x, std::int64_t x_stride,
-                       Slices slices, std::int32_t (&dots)[T][R]) {
+  [[gnu::always_inline]] static void dot_rows(const std::uint8_t* codes, std::int64_t apart, const std::int8_t* x,
+                                              std::int64_t x_stride, Slices slices, std::int32_t (&dots)[T][R]) {
     __m512i sum[T][R];
-    for (auto& row : sum) {
-      for (auto& lanes : row) lanes = _mm512_setzero_si512();
-    }
+    clear_sums(sum);
     std::int64_t blocks = slices.end / 4;
     for (; blocks >= pack::kBase3Blocks; blocks -= pack::kBase3Blocks) {
       const std::int8_t* fifth_x = x + 4 * pack::kBlockWeights;
@@ -123,16 +121,16 @@ struct Base3 {
 
  private:
   template <int R, int T>
-  static void add_block(const __m512i (&two_bits)[R], const std::int8_t* x, std::int64_t x_stride,
-                        __m512i (&sum)[T][R]) {
+  [[gnu::always_inline]] static void add_block(const __m512i (&two_bits)[R], const std::int8_t* x,
+                                               std::int64_t x_stride, __m512i (&sum)[T][R]) {
     add_slice<0>(two_bits, x, x_stride, sum);
     add_slice<1>(two_bits, x, x_stride, sum);
     add_slice<2>(two_bits, x, x_stride, sum);
     add_slice<3>(two_bits, x, x_stride, sum);
   }
   template <int S, int R, int T>
-  static void add_slice(const __m512i (&two_bits)[R], const std::int8_t* x, std::int64_t x_stride,
-                        __m512i (&sum)[T][R]) {
+  [[gnu::always_inline]] static void add_slice(const __m512i (&two_bits)[R], const std::int8_t* x,
+                                               std::int64_t x_stride, __m512i (&sum)[T][R]) {
     __m512i slice[R];
     for (int r = 0; r < R; ++r) slice[r] = slice_of<S>(two_bits[r]);
     add_products<R, T>(slice, x + S * pack::kSliceWeights, x_stride, sum);

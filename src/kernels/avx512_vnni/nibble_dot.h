@@ -17,13 +17,11 @@ constexpr int kNibbleTileTokens = 4;
 constexpr std::int64_t kNibblePrefetch = 2048;
 
 template <int R, int T>
-inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
-                       std::int64_t blocks, IntLanes (&sums)[T][R]) {
+[[gnu::always_inline]] inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x,
+                                              std::int64_t x_stride, std::int64_t blocks, IntLanes (&sums)[T][R]) {
   const __m512i fifteen = _mm512_set1_epi8(15);
   __m512i sum[T][R];
-  for (auto& row : sum) {
-    for (auto& lanes : row) lanes = _mm512_setzero_si512();
-  }
+  clear_sums(sum);
   for (std::int64_t b = 0; b < blocks; ++b) {
     __m512i packed[R];
     for (int r = 0; r < R; ++r) {
@@ -37,6 +35,7 @@ inline void nibble_dot(const std::uint8_t* w, std::int64_t row_bytes, const std:
     for (int r = 0; r < R; ++r) codes[r] = _mm512_and_si512(_mm512_srli_epi16(packed[r], 4), fifteen);
     add_products<R, T>(codes, x + b * 128 + 64, x_stride, sum);
   }
+#pragma GCC unroll 4
   for (int t = 0; t < T; ++t) {
     for (int r = 0; r < R; ++r) sums[t][r].v = sum[t][r];
   }

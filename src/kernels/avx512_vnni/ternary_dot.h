@@ -20,28 +20,47 @@ inline __m128i fold4(__m512i a, __m512i b, __m512i c, __m512i d) {
   return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
+// g++ 12 keeps the sums of a tile in registers only if the loops over them are unrolled and inlined early. It would
+// also copy each sum before and after the product if the instruction were its own.
+
 template <int R, int T>
-inline void fold_dots(const __m512i (&sum)[T][R], std::int32_t (&dots)[T][R]) {
-  const __m512i* sums = sum[0];
-  std::int32_t* to = dots[0];
-  int i = 0;
-  for (; i + 4 <= T * R; i += 4) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), fold4(sums[i], sums[i + 1], sums[i + 2], sums[i + 3]));
+[[gnu::always_inline]] inline void clear_sums(__m512i (&sum)[T][R]) {
+#pragma GCC unroll 4
+  for (int t = 0; t < T; ++t) {
+    for (int r = 0; r < R; ++r) sum[t][r] = _mm512_setzero_si512();
   }
-  for (; i < T * R; ++i) to[i] = _mm512_reduce_add_epi32(sums[i]);
 }
 
 template <int R, int T>
-inline void add_products(const __m512i (&codes)[R], const std::int8_t* x, std::int64_t x_stride, __m512i (&sum)[T][R]) {
+[[gnu::always_inline]] inline void add_products(const __m512i (&codes)[R], const std::int8_t* x, std::int64_t x_stride,
+                                                __m512i (&sum)[T][R]) {
+#pragma GCC unroll 4
   for (int t = 0; t < T; ++t) {
     const __m512i v = load64(x + t * x_stride);
-    for (int r = 0; r < R; ++r) sum[t][r] = _mm512_dpbusd_epi32(sum[t][r], codes[r], v);
+    for (int r = 0; r < R; ++r) {
+      __m512i added = sum[t][r];
+      asm("vpdpbusd %2, %1, %0" : "+v"(added) : "v"(codes[r]), "v"(v));
+      sum[t][r] = added;
+    }
   }
 }
 
 template <int R, int T>
-inline void add_slices(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
-                       std::int64_t begin, std::int64_t end, __m512i (&sum)[T][R]) {
+[[gnu::always_inline]] inline void fold_dots(const __m512i (&sum)[T][R], std::int32_t (&dots)[T][R]) {
+#pragma GCC unroll 4
+  for (int t = 0; t < T; ++t) {
+    if constexpr (R == 4) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(dots[t]), fold4(sum[t][0], sum[t][1], sum[t][2], sum[t][3]));
+    } else {
+      for (int r = 0; r < R; ++r) dots[t][r] = _mm512_reduce_add_epi32(sum[t][r]);
+    }
+  }
+}
+
+template <int R, int T>
+[[gnu::always_inline]] inline void add_slices(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x,
+                                              std::int64_t x_stride, std::int64_t begin, std::int64_t end,
+                                              __m512i (&sum)[T][R]) {
   const __m512i three = _mm512_set1_epi8(3);
   for (std::int64_t s = begin; s < end; ++s) {
     const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(s % 4 * 2));
@@ -57,13 +76,12 @@ inline void add_slices(const std::uint8_t* w, std::int64_t row_bytes, const std:
 constexpr std::int64_t kPrefetchBytes = 2048;
 
 template <int R, int T>
-inline void dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x, std::int64_t x_stride,
-                std::int64_t begin, std::int64_t end, std::int32_t (&dots)[T][R]) {
+[[gnu::always_inline]] inline void dot(const std::uint8_t* w, std::int64_t row_bytes, const std::int8_t* x,
+                                       std::int64_t x_stride, std::int64_t begin, std::int64_t end,
+                                       std::int32_t (&dots)[T][R]) {
   const __m512i three = _mm512_set1_epi8(3);
   __m512i sum[T][R];
-  for (auto& row : sum) {
-    for (auto& lanes : row) lanes = _mm512_setzero_si512();
-  }
+  clear_sums(sum);
   const std::int64_t first_block = (begin + 3) / 4;
   const std::int64_t last_block = end / 4;
   if (first_block > last_block) {

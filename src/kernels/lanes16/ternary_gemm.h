@@ -59,9 +59,12 @@ inline void ternary_tiles(const TernaryMatrix& w, std::int64_t row, std::int64_t
     Codes::template dot_rows<R, T>(w.codes + (row + i * step) * w.row_bytes, spread.apart * w.row_bytes,
                                    x.data + token * x.stride, x.stride, slices, dots);
     std::int32_t* to = sums.data + i * step * sums.row_step;
-    for (int t = 0; t < T; ++t) {
-      for (int r = 0; r < R; ++r) {
-        to[t * sums.token_step + r * spread.sums_apart * sums.row_step] = dots[t][r] - offset[t];
+    const std::int64_t row_step = spread.sums_apart * sums.row_step;
+    for (int t = 0; t < T; ++t, to += sums.token_step) {
+      if (row_step == 1) {  // one store for all rows
+        for (int r = 0; r < R; ++r) to[r] = dots[t][r] - offset[t];
+      } else {
+        for (int r = 0; r < R; ++r) to[r * row_step] = dots[t][r] - offset[t];
       }
     }
   }
