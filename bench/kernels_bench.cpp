@@ -2,8 +2,10 @@
 /// read and at which the processor multiplies. Counters: bytes_per_second of weights, MAC/s.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/rng.h"
@@ -138,10 +140,13 @@ void attention(State& state, const KernelTable& table, KvType type, std::int64_t
   AlignedBuffer scores = random_floats(heads * blocks * kKvBlockTokens);
   AlignedBuffer out = random_floats(heads * kHeadDim);
   const std::int64_t stride = blocks * kKvBlockTokens;
+  const std::int64_t together = tokens == 1 ? kKeyBlocks : 1;
+  std::vector<const void*> key_blocks;
+  for (std::int64_t b = 0; b < blocks + 2 * together; ++b) key_blocks.push_back(keys.data() + b * block_bytes);
   for (auto _ : state) {
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      table.attention_scores[kv](q.as<float>(), heads, kHeadDim, keys.data() + b * block_bytes,
-                                 keys.data() + (b + 1) * block_bytes, kHeadDim, 0.1F,
+    for (std::int64_t b = 0; b < blocks; b += together) {
+      const KeyBlocks run{key_blocks.data() + b, key_blocks.data() + b + together, std::min(together, blocks - b)};
+      table.attention_scores[kv](q.as<float>(), heads, kHeadDim, run, kHeadDim, 0.1F,
                                  scores.as<float>() + b * kKvBlockTokens, stride);
     }
     for (std::int64_t h = 0; h < heads; ++h) table.softmax(scores.as<float>() + h * stride, stride);

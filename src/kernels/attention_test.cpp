@@ -114,8 +114,9 @@ TEST(ScalarAttention, ScoresAreScaledProductsOfStoredKeys) {
     const auto q = random_floats(any_seed(), head_dim, Values::ordinary);
     const Stored stored(type, head_dim, random_floats(any_seed(), kKvBlockTokens * head_dim, Values::ordinary));
     Guarded<float> scores(kKvBlockTokens);
-    kScalarTable.attention_scores[index(type)](q.data(), 1, head_dim, stored.keys.data(), stored.keys.data(), head_dim,
-                                               0.125F, scores.data(), 0);
+    const void* block = stored.keys.data();
+    kScalarTable.attention_scores[index(type)](q.data(), 1, head_dim, {&block, &block, 1}, head_dim, 0.125F,
+                                               scores.data(), 0);
     for (std::int64_t j = 0; j < kKvBlockTokens; ++j) {
       double exact = 0.0;
       double magnitude = 0.0;
@@ -186,16 +187,22 @@ TEST_P(Attention, ScoresEqualScalar) {
     const std::int64_t heads = any_size(8, 2);
     const std::int64_t head_dim = any_size(16);
     const std::int64_t q_stride = head_dim + *rc::gen::inRange<std::int64_t>(0, 9);
-    const std::int64_t stride = kKvBlockTokens + *rc::gen::inRange<std::int64_t>(0, 9);
+    const auto count = *rc::gen::inRange<std::int64_t>(0, 2 * kKeyBlocks + 2);
+    const std::int64_t stride = count * kKvBlockTokens + *rc::gen::inRange<std::int64_t>(0, 9);
     const Values kind = any_values();
     const auto q = random_floats(any_seed(), heads * q_stride, kind);
-    const auto block = random_block(type, pack::key_block_bytes(type, head_dim), kind);
+    std::vector<std::vector<std::uint8_t>> blocks;
+    std::vector<const void*> keys;
+    for (std::int64_t b = 0; b < count; ++b) {
+      blocks.push_back(random_block(type, pack::key_block_bytes(type, head_dim), kind));
+      keys.push_back(blocks.back().data());
+    }
+    const std::vector<const void*> next(keys.rbegin(), keys.rend());
+    const KeyBlocks run{keys.data(), next.data(), count};
     Guarded<float> expected(heads * stride);
     Guarded<float> scores(heads * stride);
-    kScalarTable.attention_scores[index(type)](q.data(), heads, q_stride, block.data(), block.data(), head_dim, 0.3F,
-                                               expected.data(), stride);
-    table().attention_scores[index(type)](q.data(), heads, q_stride, block.data(), block.data(), head_dim, 0.3F,
-                                          scores.data(), stride);
+    kScalarTable.attention_scores[index(type)](q.data(), heads, q_stride, run, head_dim, 0.3F, expected.data(), stride);
+    table().attention_scores[index(type)](q.data(), heads, q_stride, run, head_dim, 0.3F, scores.data(), stride);
     RC_ASSERT(scores.same_as(expected));
   }));
 }

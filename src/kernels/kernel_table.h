@@ -76,6 +76,17 @@ using pack::kKvBlockTokens;
 using pack::kKvTypes;
 using pack::KvType;
 
+/// Key blocks of one head that follow one another.
+struct KeyBlocks {
+  const void* const* blocks;  ///< [count]
+  const void* const* next;    ///< [count]: the blocks that will be asked for next, or these again. A hint, so that they
+                              ///< are on their way from memory by then
+  std::int64_t count;
+};
+
+/// How many key blocks kernels like to read side by side.
+inline constexpr std::int64_t kKeyBlocks = 3;
+
 /// What a call uses of a value block.
 struct ValuePart {
   std::int64_t stride;  ///< value_stride of the block
@@ -147,19 +158,17 @@ struct KernelTable {
   void (*store_value[kKvTypes])(const float* value, std::int64_t head_dim, std::int64_t slot, std::int64_t value_stride,
                                 void* block);
 
-  /// scores[h * scores_stride + j] = scale · Σ_d q[h, d] · K[d, j] for all kKvBlockTokens j of one key block;
-  /// sequential over d. q: [heads, q_stride]. Of q8 and q4, K is the code as a float, and the scale of the key is
-  /// applied once: scale · (key_scale[j] · Σ_d …), the inner product first.
-  /// `next` is the block that will be asked for next, or this one again: a hint, so that it is on its way from memory
-  /// by then.
-  void (*attention_scores[kKvTypes])(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
-                                     const void* next, std::int64_t head_dim, float scale, float* scores,
-                                     std::int64_t scores_stride);
+  /// scores[h * scores_stride + b * kKvBlockTokens + j] = scale · Σ_d q[h, d] · K[b, d, j] for all kKvBlockTokens j of
+  /// each key block; sequential over d. q: [heads, q_stride]. Of q8 and q4, K is the code as a float, and the scale of
+  /// the key is applied once: scale · (key_scale[b, j] · Σ_d …), the inner product first.
+  void (*attention_scores[kKvTypes])(const float* q, std::int64_t heads, std::int64_t q_stride, const KeyBlocks& keys,
+                                     std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride);
   /// In place: x[i] = exp(x[i] - max) / Σ exp; Σ in 16 lanes. n ≥ 1.
   void (*softmax)(float* x, std::int64_t n);
   /// out[h, d] += Σ_j p[h * p_stride + j] · V[first_token + j, first_dim + d] over one part of a value block;
   /// sequential over j, going on from what `out` holds. out: [heads, out_stride]. Of q8 and q4, V is the code as a
-  /// float, and p[h, j] · value_scale[first_token + j], rounded, takes the place of p. `next` as above.
+  /// float, and p[h, j] · value_scale[first_token + j], rounded, takes the place of p.
+  /// `next` is the block that will be asked for next, or this one again: a hint.
   void (*attention_values[kKvTypes])(const float* p, std::int64_t heads, std::int64_t p_stride, const void* block,
                                      const void* next, const ValuePart& part, float* out, std::int64_t out_stride);
 

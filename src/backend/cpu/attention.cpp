@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "backend/cpu/cpu_backend.h"
 #include "pack/kv_block.h"
@@ -97,9 +98,9 @@ struct AttentionCall {
     return item({row, row + 1}, i % shape.kv_heads);
   }
 
-  /// The item's key or value block `b`, or the last one, whose place in a layer is `at`.
+  /// The item's key or value block `b`, whose place in a layer is `at`.
   static const std::byte* block_at(const Item& item, std::int64_t b, std::int64_t at) {
-    return bytes_of(*item.tokens.front().blocks[item.first_block() + std::min(b, item.blocks() - 1)]) + at;
+    return bytes_of(*item.tokens.front().blocks[item.first_block() + b]) + at;
   }
   /// Kernels take rows at equal distances: here `count` of them, the first being head `head` of token `token`, the
   /// others its other heads or that head of the tokens after it.
@@ -133,17 +134,47 @@ struct AttentionCall {
     return rows.of_one_token ? item.count() * item.stride() : item.stride();
   }
 
-  /// Scores of the item's block `b` alone, for the tokens that see some of it.
-  void scores_of_block(const Item& item, std::int64_t b, float* scores) const {
-    const std::int64_t place = layout.key(layer, item.kv_head);
-    const std::int64_t first_key = item.origin() + b * kKvBlockTokens;
+  /// Blocks of keys of one item that are read side by side: kKeyBlocks of one token's, or one.
+  struct KeyRun {
+    Item item;
+    std::int64_t begin;
+    std::int64_t count;
+    std::array<const void*, kernels::kKeyBlocks> blocks;  // the last one again when they are fewer
+  };
+  static std::int64_t run_blocks(const Item& item) { return item.count() == 1 ? kernels::kKeyBlocks : 1; }
+  static std::int64_t runs(const Item& item) { return (item.blocks() + run_blocks(item) - 1) / run_blocks(item); }
+  [[nodiscard]] KeyRun run_at(const Item& item, std::int64_t i) const {
+    KeyRun run{item, i * run_blocks(item), 0, {}};
+    run.count = std::min(run_blocks(item), item.blocks() - run.begin);
+    for (std::int64_t b = 0; b < kernels::kKeyBlocks; ++b) {
+      run.blocks[static_cast<std::size_t>(b)] =
+          block_at(item, run.begin + std::min(b, run.count - 1), layout.key(layer, item.kv_head));
+    }
+    return run;
+  }
+  /// Scores of a run, for the tokens that see some of it. `next` is asked for meanwhile.
+  void scores_of_run(const KeyRun& run, const KeyRun& next, float* scores) const {
+    const Item& item = run.item;
+    const kernels::KeyBlocks keys{run.blocks.data(), next.blocks.data(), run.count};
+    const std::int64_t first_key = item.origin() + run.begin * kKvBlockTokens;
     const std::int64_t first = std::max<std::int64_t>(0, first_key + 1 - item.end_key(0));
     const std::int64_t last = std::min(item.count(), first_key + kKvBlockTokens + rule.window - item.end_key(0));
     for_rows(first, last, [&](const Rows& rows) {
-      table.attention_scores[type](at(q, item, rows), rows.count, distance(q, rows), block_at(item, b, place),
-                                   block_at(item, b + 1, place), shape.head_dim, rule.scale,
-                                   scores + score_at(item, rows) + b * kKvBlockTokens, score_distance(item, rows));
+      table.attention_scores[type](at(q, item, rows), rows.count, distance(q, rows), keys, shape.head_dim, rule.scale,
+                                   scores + score_at(item, rows) + run.begin * kKvBlockTokens,
+                                   score_distance(item, rows));
     });
+  }
+  /// Scores of the runs run_of(i), i in `range` of 0..count, to scores_of(item).
+  template <typename RunOf, typename ScoresOf>
+  void scores_of_runs(PartRange range, std::int64_t count, const RunOf& run_of, const ScoresOf& scores_of) const {
+    if (range.begin == range.end) return;
+    KeyRun run = run_of(range.begin);
+    for (std::int64_t i = range.begin; i < range.end; ++i) {
+      const KeyRun next = run_of(std::min(i + 1, count - 1));
+      scores_of_run(run, next, scores_of(run.item));
+      run = next;
+    }
   }
   /// In place, scores of one head of one token → probabilities.
   void softmax_of_row(const Item& item, std::int64_t token, std::int64_t head, float* scores) const {
@@ -165,8 +196,9 @@ struct AttentionCall {
       const auto add = [&](const Rows& rows, std::int64_t from, std::int64_t to) {
         const kernels::ValuePart part{layout.value_stride, from, to - from, begin, end - begin};
         table.attention_values[type](scores + score_at(item, rows) + b * kKvBlockTokens + from, rows.count,
-                                     score_distance(item, rows), block_at(item, b, place), block_at(item, b + 1, place),
-                                     part, at(out, item, rows) + begin, distance(out, rows));
+                                     score_distance(item, rows), block_at(item, b, place),
+                                     block_at(item, std::min(b + 1, item.blocks() - 1), place), part,
+                                     at(out, item, rows) + begin, distance(out, rows));
       };
       const auto in_block = [&](std::int64_t key) {
         return std::clamp<std::int64_t>(key - item.origin() - b * kKvBlockTokens, 0, kKvBlockTokens);
@@ -217,7 +249,9 @@ void attend_by_item(const AttentionCall& call, std::int64_t keys, ThreadPool& po
     for (std::int64_t i = piece.begin; i < piece.end; ++i) {
       const AttentionCall::Item item = call.item(runs[static_cast<std::size_t>(i / kv_heads)], i % kv_heads);
       float* scores = grown(memory[static_cast<std::size_t>(part)], call.heads * item.count() * item.stride());
-      for (std::int64_t b = 0; b < item.blocks(); ++b) call.scores_of_block(item, b, scores);
+      call.scores_of_runs(
+          {0, call.runs(item)}, call.runs(item), [&](std::int64_t run) { return call.run_at(item, run); },
+          [&](const auto&) { return scores; });
       for (std::int64_t h = 0; h < call.heads; ++h) {
         for (std::int64_t t = 0; t < item.count(); ++t) call.softmax_of_row(item, t, h, scores);
       }
@@ -245,21 +279,27 @@ void attend_together(const AttentionCall& call, ThreadPool& pool, std::vector<fl
   std::vector<std::int64_t> first_block{0};  // of each item among all
   for (std::int64_t i = 0; i < call.items(); ++i) first_block.push_back(first_block.back() + call.item(i).blocks());
   float* scores = grown(memory, first_block.back() * kKvBlockTokens * call.heads);
-  const auto scores_of = [&](std::int64_t i) {
-    return scores + first_block[static_cast<std::size_t>(i)] * kKvBlockTokens * call.heads;
+  const auto scores_of = [&](const AttentionCall::Item& item) {
+    const auto i = static_cast<std::size_t>(item.row * call.shape.kv_heads + item.kv_head);
+    return scores + first_block[i] * kKvBlockTokens * call.heads;
   };
-  pool.share(first_block.back(), 1, [&](int, PartRange range) {
-    for (std::int64_t i = 0; i < call.items(); ++i) {
-      const std::int64_t first = first_block[static_cast<std::size_t>(i)];
-      const AttentionCall::Item item = call.item(i);
-      for (std::int64_t b = std::max(range.begin, first); b < std::min(range.end, first + item.blocks()); ++b) {
-        call.scores_of_block(item, b - first, scores_of(i));
-      }
-    }
-  });
+  // The same blocks of all heads follow one another: they lie together in memory.
+  std::vector<std::int64_t> first_run{0};  // of each token among all
+  const std::int64_t kv_heads = call.shape.kv_heads;
+  for (std::int64_t i = 0; i < call.items(); i += kv_heads) {
+    first_run.push_back(first_run.back() + call.runs(call.item(i)) * kv_heads);
+  }
+  const auto run_of = [&](std::int64_t run) {
+    const auto token = std::upper_bound(first_run.begin(), first_run.end(), run) - first_run.begin() - 1;
+    const std::int64_t i = run - first_run[static_cast<std::size_t>(token)];
+    return call.run_at(call.item(token * kv_heads + i % kv_heads), i / kv_heads);
+  };
+  pool.share(first_run.back(), 1,
+             [&](int, PartRange range) { call.scores_of_runs(range, first_run.back(), run_of, scores_of); });
   pool.share(call.items() * call.heads, 1, [&](int, PartRange range) {
     for (std::int64_t i = range.begin; i < range.end; ++i) {
-      call.softmax_of_row(call.item(i / call.heads), 0, i % call.heads, scores_of(i / call.heads));
+      const AttentionCall::Item item = call.item(i / call.heads);
+      call.softmax_of_row(item, 0, i % call.heads, scores_of(item));
     }
   });
   const std::int64_t dims = call.shape.head_dim;
@@ -272,7 +312,8 @@ void attend_together(const AttentionCall& call, ThreadPool& pool, std::vector<fl
     for (std::int64_t i = 0; i < call.items(); ++i) {
       const std::int64_t begin = std::max(range.begin - i * pieces, std::int64_t{0}) * piece;
       const std::int64_t end = std::min((range.end - i * pieces) * piece, dims);
-      if (begin < end) call.values_of_dims(call.item(i), scores_of(i), begin, end);
+      const AttentionCall::Item item = call.item(i);
+      if (begin < end) call.values_of_dims(item, scores_of(item), begin, end);
     }
   });
 }

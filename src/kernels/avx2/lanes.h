@@ -21,6 +21,7 @@ constexpr int kDenseTileRows = 2;
 constexpr int kDenseTileTokens = 2;
 constexpr int kTileHeads = 6;
 constexpr int kTileVectors = 1;
+constexpr int kTileSums = 6;
 
 inline Lanes splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 inline Lanes load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }

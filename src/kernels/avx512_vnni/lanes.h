@@ -18,6 +18,7 @@ constexpr int kDenseTileRows = 4;    // rows × tokens at once for more
 constexpr int kDenseTileTokens = 4;  //
 constexpr int kTileHeads = 8;        // attention: heads × vectors at once
 constexpr int kTileVectors = 2;
+constexpr int kTileSums = 24;  // of as many heads, vectors and blocks of keys as fit
 
 inline __mmask16 first(std::int64_t n) { return static_cast<__mmask16>((1U << n) - 1U); }
 

@@ -40,62 +40,78 @@ inline void prefetch_scales(const void* next) {
 // The tiles are functions of their own: GCC 12 would keep what the loops around them need in registers that the sums
 // and products of a tile lack.
 
-/// `key_scales`: of the tile's tokens, if the type has any.
-template <typename Kv, int H>
-[[gnu::noinline]] void scores_tile(const float* q, std::int64_t q_stride, const typename Kv::Code* keys,
-                                   const typename Kv::Code* next, const float* key_scales, std::int64_t head_dim,
-                                   float scale, float* scores, std::int64_t scores_stride) {
-  Lanes sum[H][kTileVectors];
-  repeat<H>([&](auto h) { repeat<kTileVectors>([&](auto v) { sum[h][v] = splat(0.0F); }); });
+/// Tokens from `first` on of B blocks side by side, kTileVectors vectors of each.
+template <typename Kv, int H, int B>
+[[gnu::noinline]] void scores_tile(const float* q, std::int64_t q_stride, const void* const* blocks,
+                                   const void* const* next, std::int64_t first, std::int64_t head_dim, float scale,
+                                   float* scores, std::int64_t scores_stride) {
+  using Code = typename Kv::Code;
+  constexpr int V = kTileVectors;
+  const Code* keys[B];
+  const Code* ahead[B];
+  repeat<B>([&](auto b) {
+    keys[b] = codes_of<Kv>(blocks[b]);
+    ahead[b] = codes_of<Kv>(next[b]);
+  });
+  Lanes sum[H][B * V];
+  repeat<H>([&](auto h) { repeat<B * V>([&](auto c) { sum[h][c] = splat(0.0F); }); });
   for (std::int64_t d = 0; d < head_dim; d += Kv::kKeyDims) {
-    typename Kv::Keys loaded[kTileVectors];
-    repeat<kTileVectors>([&](auto v) {
-      const std::int64_t at = d / Kv::kKeyDims * kKvBlockTokens + v * kLanes;
-      loaded[v] = Kv::load_keys(keys + at);
-      prefetch_line(next, at);
+    typename Kv::Keys loaded[B * V];
+    repeat<B * V>([&](auto c) {
+      const std::int64_t at = d / Kv::kKeyDims * kKvBlockTokens + first + c % V * kLanes;
+      loaded[c] = Kv::load_keys(keys[c / V] + at);
+      prefetch_line(ahead[c / V], at);
     });
     repeat<Kv::kKeyDims>([&](auto k) {
       if (Kv::kKeyDims > 1 && d + k >= head_dim) return;
-      Lanes key[kTileVectors];
-      repeat<kTileVectors>([&](auto v) { key[v] = Kv::template key<k>(loaded[v]); });
+      Lanes key[B * V];
+      repeat<B * V>([&](auto c) { key[c] = Kv::template key<k>(loaded[c]); });
       repeat<H>([&](auto h) {
         const Lanes query = splat(q[h * q_stride + d + k]);
-        repeat<kTileVectors>([&](auto v) { sum[h][v] = fma(query, key[v], sum[h][v]); });
+        repeat<B * V>([&](auto c) { sum[h][c] = fma(query, key[c], sum[h][c]); });
       });
     });
   }
-  repeat<kTileVectors>([&](auto v) {
+  repeat<B * V>([&](auto c) {
+    const std::int64_t token = first + c % V * kLanes;
     repeat<H>([&](auto h) {
-      if constexpr (Kv::kScales) sum[h][v] = mul(load(key_scales + v * kLanes), sum[h][v]);
-      store(scores + h * scores_stride + v * kLanes, mul(splat(scale), sum[h][v]));
+      if constexpr (Kv::kScales) sum[h][c] = mul(load(static_cast<const float*>(blocks[c / V]) + token), sum[h][c]);
+      store(scores + h * scores_stride + c / V * kKvBlockTokens + token, mul(splat(scale), sum[h][c]));
     });
   });
 }
 
-/// All tokens of the block for `heads` heads, H at a time and then fewer, so that a loaded key serves H heads.
+/// Blocks side by side for H heads: as many as there are registers for their sums.
+template <int H>
+constexpr int kTileBlocks = H* kTileVectors* kKeyBlocks <= kTileSums ? kKeyBlocks : 1;
+
+/// All tokens of the blocks for `heads` heads, H at a time and then fewer, so that a loaded key serves H heads.
 template <typename Kv, int H>
-void scores_of_heads(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block, const void* next,
+void scores_of_heads(const float* q, std::int64_t heads, std::int64_t q_stride, const KeyBlocks& keys,
                      std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
   for (; heads >= H; heads -= H, q += H * q_stride, scores += H * scores_stride) {
-    for (std::int64_t j = 0; j < kKvBlockTokens; j += kTileVectors * kLanes) {
-      const std::int64_t at = head_dim == 0 ? 0 : j;  // without dimensions the block may be null
-      scores_tile<Kv, H>(q, q_stride, codes_of<Kv>(block) + at, codes_of<Kv>(next) + at,
-                         static_cast<const float*>(block) + (Kv::kScales ? j : 0), head_dim, scale, scores + j,
-                         scores_stride);
-    }
+    const auto tiles = [&](auto blocks, std::int64_t b) {
+      for (std::int64_t j = 0; j < kKvBlockTokens; j += kTileVectors * kLanes) {
+        scores_tile<Kv, H, blocks>(q, q_stride, keys.blocks + b, keys.next + b, j, head_dim, scale,
+                                   scores + b * kKvBlockTokens, scores_stride);
+      }
+    };
+    std::int64_t b = 0;
+    for (; b + kTileBlocks<H> <= keys.count; b += kTileBlocks<H>) tiles(Index<kTileBlocks<H>>{}, b);
+    for (; b < keys.count; ++b) tiles(Index<1>{}, b);
   }
   if constexpr (H > 1) {
     if (heads > 0) {
-      scores_of_heads<Kv, kFewerHeads<H>>(q, heads, q_stride, block, next, head_dim, scale, scores, scores_stride);
+      scores_of_heads<Kv, kFewerHeads<H>>(q, heads, q_stride, keys, head_dim, scale, scores, scores_stride);
     }
   }
 }
 
 template <typename Kv>
-void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block, const void* next,
+void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const KeyBlocks& keys,
                       std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
-  prefetch_scales<Kv>(next);
-  scores_of_heads<Kv, kTileHeads>(q, heads, q_stride, block, next, head_dim, scale, scores, scores_stride);
+  for (std::int64_t b = 0; b < keys.count; ++b) prefetch_scales<Kv>(keys.next[b]);
+  scores_of_heads<Kv, kTileHeads>(q, heads, q_stride, keys, head_dim, scale, scores, scores_stride);
 }
 
 template <typename Kv, int H, int V, typename Width>

@@ -20,6 +20,7 @@ constexpr int kDenseTileRows = 2;
 constexpr int kDenseTileTokens = 2;
 constexpr int kTileHeads = 4;
 constexpr int kTileVectors = 1;
+constexpr int kTileSums = 6;
 
 template <typename F>
 inline Lanes each(F f) {

@@ -6,17 +6,18 @@
 namespace bitnet::kernels::scalar {
 
 template <KvType kType>
-void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block,
-                      const void* /*next*/, std::int64_t head_dim, float scale, float* scores,
-                      std::int64_t scores_stride) {
+void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const KeyBlocks& keys,
+                      std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride) {
   for (std::int64_t h = 0; h < heads; ++h) {
-    for (std::int64_t j = 0; j < kKvBlockTokens; ++j) {
+    for (std::int64_t i = 0; i < keys.count * kKvBlockTokens; ++i) {
+      const void* block = keys.blocks[i / kKvBlockTokens];
+      const std::int64_t slot = i % kKvBlockTokens;
       float sum = 0.0F;
       for (std::int64_t d = 0; d < head_dim; ++d) {
-        sum = std::fma(q[h * q_stride + d], pack::key_code<kType>(block, d, j), sum);
+        sum = std::fma(q[h * q_stride + d], pack::key_code<kType>(block, d, slot), sum);
       }
-      if constexpr (pack::has_scales(kType)) sum *= pack::row_scale<kType>(block, j);
-      scores[h * scores_stride + j] = scale * sum;
+      if constexpr (pack::has_scales(kType)) sum *= pack::row_scale<kType>(block, slot);
+      scores[h * scores_stride + i] = scale * sum;
     }
   }
 }

@@ -42,7 +42,7 @@ void store_key(const float* key, std::int64_t head_dim, std::int64_t slot, void*
 template <KvType kType>
 void store_value(const float* value, std::int64_t head_dim, std::int64_t slot, std::int64_t value_stride, void* block);
 template <KvType kType>
-void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const void* block, const void* next,
+void attention_scores(const float* q, std::int64_t heads, std::int64_t q_stride, const KeyBlocks& keys,
                       std::int64_t head_dim, float scale, float* scores, std::int64_t scores_stride);
 void softmax(float* x, std::int64_t n);
 template <KvType kType>
