@@ -8,8 +8,9 @@
 /// "sequential" means element 0, 1, 2 … one after the other with fused multiply-add.
 /// A NaN is a NaN: its sign and payload depend on the processor. Maxima pass over NaN.
 ///
-/// No entry allocates, throws, locks or reads global state. All may run concurrently on disjoint outputs.
-/// Pointers need no alignment beyond their type's, but 64 bytes is fastest. Sizes of 0 are allowed everywhere.
+/// No entry allocates, throws, locks or reads global state; some use up to 600 KiB of stack. All may run concurrently
+/// on disjoint outputs. Pointers need no alignment beyond their type's, but 64 bytes is fastest. Sizes of 0 are allowed
+/// everywhere.
 
 #include <cstdint>
 

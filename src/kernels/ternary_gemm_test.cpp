@@ -203,12 +203,13 @@ TEST_P(TernaryGemm, ManyRows) {
   for (const std::int64_t tokens : {6, 39}) {
     expect_all_rows_equal_scalar(table(), random_values(rng, 1100, 2600, tokens, 0));
   }
+  expect_all_rows_equal_scalar(table(), random_values(rng, 427, 2600, 200, 0));
 }
 
 // Rows longer than what is unpacked at once, and more tokens than pass over it.
 TEST_P(TernaryGemm, LongRows) {
   Rng rng(8);
-  for (const std::int64_t tokens : {9, 20, 50}) {
+  for (const std::int64_t tokens : {9, 20, 50, 197}) {
     expect_all_rows_equal_scalar(table(), random_values(rng, 7, 10240 + 700, tokens, 0));
   }
 }

@@ -1,12 +1,22 @@
 #include "kernels/avx512_vnni/lanes.h"
 #include "kernels/avx512_vnni/nibble_dot.h"
 #include "kernels/avx512_vnni/ternary_dot.h"
-// After the three above, which it is made of.
+// After the three above, which they are made of.
+#include "kernels/avx512_vnni/unpacked_gemm.h"
 #include "kernels/lanes16/table.h"
 #include "kernels/tables.h"
 
 namespace bitnet::kernels {
+namespace {
 
-constinit const KernelTable kAvx512VnniTable = make_table("avx512_vnni", kAvx2 | kFma | kF16c | kAvx512 | kAvx512Vnni);
+constexpr KernelTable make_vnni_table() {
+  KernelTable table = make_table("avx512_vnni", kAvx2 | kFma | kF16c | kAvx512 | kAvx512Vnni);
+  table.ternary_gemm = unpacked_gemm<UnpackTwoBits>;
+  return table;
+}
+
+}  // namespace
+
+constinit const KernelTable kAvx512VnniTable = make_vnni_table();
 
 }  // namespace bitnet::kernels

@@ -25,7 +25,7 @@ inline __m128i fold4(__m512i a, __m512i b, __m512i c, __m512i d) {
 
 template <int R, int T>
 [[gnu::always_inline]] inline void clear_sums(__m512i (&sum)[T][R]) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int t = 0; t < T; ++t) {
     for (int r = 0; r < R; ++r) sum[t][r] = _mm512_setzero_si512();
   }
@@ -34,7 +34,7 @@ template <int R, int T>
 template <int R, int T>
 [[gnu::always_inline]] inline void add_products(const __m512i (&codes)[R], const std::int8_t* x, std::int64_t x_stride,
                                                 __m512i (&sum)[T][R]) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int t = 0; t < T; ++t) {
     const __m512i v = load64(x + t * x_stride);
     for (int r = 0; r < R; ++r) {
@@ -47,7 +47,7 @@ template <int R, int T>
 
 template <int R, int T>
 [[gnu::always_inline]] inline void fold_dots(const __m512i (&sum)[T][R], std::int32_t (&dots)[T][R]) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int t = 0; t < T; ++t) {
     if constexpr (R == 4) {
       _mm_storeu_si128(reinterpret_cast<__m128i*>(dots[t]), fold4(sum[t][0], sum[t][1], sum[t][2], sum[t][3]));
