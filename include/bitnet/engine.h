@@ -60,7 +60,7 @@ struct ModelInfo {
 class EngineState;  // the composition root, engine/engine_state.h
 
 /// A handle: copies share the model. Const members may be called from several threads at once; computing itself is
-/// serialised inside (one forward pass at a time).
+/// serialised inside (one forward pass at a time). A thread that calls needs 1 MiB of stack.
 class Engine {
  public:
   /// Loads a Hugging Face folder (config.json, *.safetensors, and, where present, tokenizer.json, chat template and
