@@ -8,7 +8,8 @@
 
 namespace bitnet {
 
-/// An immutable stack. forward() computes one call at a time; concurrent calls wait for each other.
+/// An immutable stack. forward() computes one call at a time; concurrent calls wait for each other. A thread that calls
+/// it needs 1 MiB of stack memory.
 class BitnetModel {
  public:
   BitnetModel(BitnetModel&&) noexcept;
