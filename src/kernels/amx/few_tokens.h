@@ -58,14 +58,50 @@ inline void arrange(const TernaryMatrix& w, const Int8Rows& x, std::int64_t begi
   }
 }
 
-/// A column of `rows` rows as codes 0, 1, 2, kColumnStride bytes from row to row.
-inline void unpack_column(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, std::int64_t column,
-                          std::int8_t* codes) {
-  const bool base3 = column_of(w, column).slices > 4;
-  const std::uint8_t* at = w.codes + row * w.row_bytes + column * pack::kBlockBytes;
-  for (std::int64_t i = 0; i < rows; ++i, at += w.row_bytes, codes += kColumnStride) {
-    // The rows that are unpacked after these: a hint, which may point beyond the matrix.
-    _mm_prefetch(reinterpret_cast<const char*>(at + kFewRows * w.row_bytes), _MM_HINT_T0);
+/// The bytes of a span of columns, row after row: they are asked for in the order in which they lie, which memory
+/// serves faster than the order in which they are unpacked. A hint, which may point beyond the matrix.
+class Soon {
+ public:
+  Soon(const TernaryMatrix& w, std::int64_t row, std::int64_t begin, std::int64_t end)
+      : at_(w.codes + row * w.row_bytes + begin * pack::kBlockBytes),
+        columns_(end - begin),
+        left_(columns_),
+        gap_(w.row_bytes - columns_ * pack::kBlockBytes) {}
+  void ask() {
+    _mm_prefetch(reinterpret_cast<const char*>(at_), _MM_HINT_T1);
+    at_ += pack::kBlockBytes;
+    if (--left_ > 0) return;
+    at_ += gap_;
+    left_ = columns_;
+  }
+
+ private:
+  const std::uint8_t* at_;
+  std::int64_t columns_;
+  std::int64_t left_;
+  std::int64_t gap_;
+};
+
+/// A column of up to kFewRows rows; of none where the rows end.
+struct Place {
+  std::int64_t row;
+  std::int64_t rows;
+  std::int64_t column;
+  std::int64_t slices;
+};
+inline Place place_at(const TernaryMatrix& w, std::int64_t row, std::int64_t row_end, std::int64_t column) {
+  return {row, row < row_end ? smaller(kFewRows, row_end - row) : 0, column, column_of(w, column).slices};
+}
+
+/// Rows [begin, end), as far as there are any, of those at `place` as codes 0, 1, 2, kColumnStride bytes from row to
+/// row.
+inline void unpack_rows(const TernaryMatrix& w, const Place& place, std::int64_t begin, std::int64_t end, Soon& soon,
+                        std::int8_t* codes) {
+  const bool base3 = place.slices == kColumnSlices;
+  const std::uint8_t* at = w.codes + (place.row + begin) * w.row_bytes + place.column * pack::kBlockBytes;
+  codes += begin * kColumnStride;
+  for (std::int64_t i = begin; i < smaller(end, place.rows); ++i, at += w.row_bytes, codes += kColumnStride) {
+    soon.ask();
     __m512i two_bits = load_once(at);
     if (base3) {
       const __m512i four = four_of(two_bits);
@@ -98,8 +134,8 @@ inline void add_transposed(const std::int32_t* codes, std::int64_t rows, const s
   }
 }
 
-/// Up to 32 tokens. While one column is multiplied the next one is unpacked, so that no tile is loaded from where the
-/// stores have not arrived yet.
+/// Up to 32 tokens. A column is unpacked while the one before it is multiplied, a few rows after each slice, so that
+/// both have work all the time and no tile is loaded from where the stores have not arrived yet.
 inline void few_tokens(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                        std::int32_t* sums, std::int64_t sums_stride) {
   alignas(64) std::int8_t tokens[kArrangedBytes];
@@ -113,21 +149,28 @@ inline void few_tokens(const TernaryMatrix& w, std::int64_t row_begin, std::int6
   for (std::int64_t begin = 0; begin < columns_of(w); begin += chunk) {
     const std::int64_t end = smaller(begin + chunk, columns_of(w));
     arrange(w, x, begin, end, step, tokens);
-    for (std::int64_t row = row_begin; row < row_end; row += kFewRows) {
-      const std::int64_t rows = smaller(kFewRows, row_end - row);
-      const auto unpack = [&](std::int64_t c) { unpack_column(w, row, rows, c, weights[c % 2]); };
-      shaped.set(rows, x.count);
-      with_tiles(rows, x.count, [&](auto tiles) {
+    Soon soon(w, row_begin + 2 * kFewRows, begin, end);
+    Place next = place_at(w, row_begin, row_end, begin);
+    int at = 0;  // which of weights[2] is multiplied
+    unpack_rows(w, next, 0, kFewRows, soon, weights[at]);
+    while (next.rows > 0) {
+      const Place first = next;
+      shaped.set(first.rows, x.count);
+      with_tiles(first.rows, x.count, [&](auto tiles) {
         clear_sums(tiles);
-        unpack(begin);
-        for (std::int64_t c = begin; c < end; ++c) {
-          if (c + 1 < end) unpack(c + 1);
-          multiply_slices(tiles, weights[c % 2], kColumnStride, tokens + (c - begin) * kColumnSlices * step, step,
-                          column_of(w, c).slices);
+        const std::int8_t* column = tokens;
+        for (std::int64_t c = begin; c < end; ++c, column += kColumnSlices * step, at = 1 - at) {
+          const Place now = next;
+          next = c + 1 < end ? place_at(w, now.row, row_end, c + 1) : place_at(w, now.row + kFewRows, row_end, begin);
+          const std::int64_t share = (kFewRows + now.slices - 1) / now.slices;
+          for (std::int64_t s = 0; s < now.slices; ++s) {
+            multiply_slices(tiles, weights[at] + s * kTileRowBytes, kColumnStride, column + s * step, step, 1);
+            unpack_rows(w, next, s * share, (s + 1) * share, soon, weights[1 - at]);
+          }
         }
         store_sums(tiles, tile_sums, kMostFewTokens);
       });
-      add_transposed(tile_sums, rows, offsets, x.count, begin == 0, sums + (row - row_begin), sums_stride);
+      add_transposed(tile_sums, first.rows, offsets, x.count, begin == 0, sums + (first.row - row_begin), sums_stride);
     }
   }
 }
