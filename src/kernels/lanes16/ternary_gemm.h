@@ -3,6 +3,7 @@
 /// tokens over a range of slices, with codes 0, 1, 2 for the weights -1, 0, +1, so that Σ T · x = Σ code · x - Σ x.
 
 #include "kernels/kernel_table.h"
+#include "kernels/lanes16/vectors.h"
 #include "pack/ternary_layout.h"
 
 namespace bitnet::kernels {
@@ -10,8 +11,6 @@ namespace {
 
 // Rows whose codes stay in the second-level cache while every token passes.
 constexpr std::int64_t kPanelBytes = 256 * 1024;
-
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
 struct Slices {
   std::int64_t begin;

@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::int64_t kLanes = 16;
 
+constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+
 struct Whole {};
 struct Part {
   std::int64_t n;
