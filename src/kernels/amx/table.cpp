@@ -10,7 +10,8 @@ namespace bitnet::kernels {
 namespace {
 
 constexpr KernelTable make_amx_table() {
-  KernelTable table = make_table("amx_int8", kAvx2 | kFma | kF16c | kAvx512 | kAvx512Vnni | kAvx512Vbmi | kAmxInt8);
+  KernelTable table =
+      make_table(kTileTable, kAvx2 | kFma | kF16c | kAvx512 | kAvx512Vnni | kAvx512Vbmi | kTileFeatures);
   table.coding = Base3::kCoding;
   table.ternary_gemm = tile_ternary_gemm;
   return table;

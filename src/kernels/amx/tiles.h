@@ -1,8 +1,11 @@
 #pragma once
 /// The tile instructions of AMX, by tile number. Not the compiler's own: those of g++ 12 do not say that a load reads
-/// memory, so that stores before it may be moved behind it.
+/// memory, so that stores before it may be moved behind it. With BITNET_SOFTWARE_TILES, which tests define, functions
+/// that do the same take their place.
 
 #include <cstdint>
+
+#include "base/cpu_features.h"
 
 namespace bitnet::kernels {
 namespace {
@@ -20,6 +23,19 @@ struct alignas(64) TileShapes {
   std::uint8_t rows[16] = {};
 };
 static_assert(sizeof(TileShapes) == 64);
+
+}  // namespace
+}  // namespace bitnet::kernels
+
+#ifdef BITNET_SOFTWARE_TILES
+#include "kernels/amx/software_tiles.h"
+#else
+
+namespace bitnet::kernels {
+namespace {
+
+constexpr const char* kTileTable = "amx_int8";
+constexpr CpuFeatures kTileFeatures = kAmxInt8;
 
 /// Clears all tiles. Shapes belong to the thread.
 inline void shape_tiles(const TileShapes& shapes) { asm volatile("ldtilecfg %0" : : "m"(shapes)); }
@@ -51,3 +67,5 @@ inline void multiply_tiles() {
 
 }  // namespace
 }  // namespace bitnet::kernels
+
+#endif
