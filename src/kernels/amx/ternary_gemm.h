@@ -79,7 +79,6 @@ void tile_ternary_gemm(const TernaryMatrix& w, const RowRuns& rows, const Int8Ro
     return;
   }
   for_each_run(rows, sums, [&](std::int64_t row, std::int64_t end, std::int32_t* to) {
-    if (row == end) return;
     if (x.count <= kMostFewTokens) {
       few_tokens(w, row, end, x, to, sums_stride);
     } else {

@@ -111,9 +111,10 @@ inline bool ternary_runs(const TernaryMatrix& w, const RowRuns& rows, const Int8
   return false;
 }
 
-/// Calls f(first row, row after the last, its sums) for each run.
+/// Calls f(first row, row after the last, its sums) for each run that has rows.
 template <typename F>
 inline void for_each_run(const RowRuns& rows, std::int32_t* sums, const F& f) {
+  if (rows.count == 0) return;
   for (std::int64_t run = 0; run < rows.runs; ++run) {
     const std::int64_t begin = rows.begin + run * rows.apart;
     f(begin, begin + rows.count, sums + run * rows.count);
