@@ -91,6 +91,32 @@ void ternary(State& state, const KernelTable& table, std::int64_t tokens, std::i
   count(state, bytes, tokens * in * out);
 }
 
+/// One token's product of the down projection by input, from memory; `zeros` percent of the inputs are zero. Bytes are
+/// those that are read. Beside it: ternary/tokens:1/in:6912/out:2560, which reads all.
+void ternary_columns(State& state, const KernelTable& table, std::int64_t zeros) {
+  constexpr std::int64_t kIn = 6912;
+  constexpr std::int64_t kOut = 2560;
+  const std::int64_t column_bytes = pack::row_bytes(kOut, table.coding);
+  const std::int64_t copies = kFarBytes / (kIn * column_bytes);
+  const AlignedBuffer codes = memory(copies * kIn * column_bytes);
+  Rng rng(3);
+  std::vector<std::int8_t> x(kIn);
+  std::int64_t read = 0;
+  for (std::int8_t& value : x) {
+    value = static_cast<std::int64_t>(rng.next() % 100) < zeros ? 0 : 5;
+    if (value != 0) ++read;
+  }
+  std::vector<std::int32_t> sums(static_cast<std::size_t>(pack::padded_length(kOut)));
+  std::int64_t copy = 0;
+  for (auto _ : state) {
+    const std::uint8_t* columns = codes.as<std::uint8_t>() + copy * kIn * column_bytes;
+    table.ternary_columns({columns, kIn, pack::block_count(kOut), column_bytes}, x.data(), sums.data());
+    benchmark::ClobberMemory();
+    copy = (copy + 1) % copies;
+  }
+  count(state, read * column_bytes, read * kOut);
+}
+
 void dense(State& state, const KernelTable& table, DenseType type, std::int64_t tokens) {
   constexpr std::int64_t kIn = 2560;
   const std::int64_t rows = tokens == 1 ? 65536 : 2048;
@@ -210,6 +236,10 @@ void register_table(const KernelTable& table) {
           "ternary/tokens:" + std::to_string(tokens) + "/in:" + std::to_string(in) + "/out:" + std::to_string(out);
       add(what, [&table, tokens, in = in, out = out](State& state) { ternary(state, table, tokens, in, out); });
     }
+  }
+  for (const std::int64_t zeros : {50, 67, 82}) {
+    add("ternary_columns/zeros:" + std::to_string(zeros),
+        [&table, zeros](State& state) { ternary_columns(state, table, zeros); });
   }
   constexpr const char* kTypes[] = {"f32", "f16", "bf16"};
   for (int type = 0; type < kDenseTypes; ++type) {

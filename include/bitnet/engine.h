@@ -25,6 +25,10 @@ struct EngineOptions {
   /// Keeps a four-bit copy of the head, a quarter of its memory in bf16, that tells which of its rows have to be read
   /// for a token. The answers are the same to the bit. docs/formats/nibble-rows.md.
   bool head_copy = true;
+  /// Keeps a copy of the down projections by input where the feed-forward's activation is relu2, which makes most of
+  /// their inputs zero: a token that is decoded alone does not read the weights of those. The answers are the same to
+  /// the bit. docs/formats/prepared-ternary.md.
+  bool down_copy = true;
   /// Kernel table by name ("scalar", "avx2" …). Empty: the environment's BITNET_KERNELS, then the best of the machine.
   std::string kernels;
   /// Takes embedding and head from this checkpoint, of the same shapes, in place of the model's own: to see what
@@ -48,7 +52,8 @@ struct ModelInfo {
   std::int64_t parameters = 0;          ///< all weights, embeddings and norms; a tied head counts once
   std::int64_t ternary_parameters = 0;  ///< weights in {-1, 0, +1}
   std::int64_t weight_bytes = 0;        ///< memory of the weights in use, embedding and head (mapped) included
-  std::int64_t bytes_per_token = 0;     ///< weights read to decode one token, without the rows that head_copy points to
+  /// Weights read to decode one token, without the rows that head_copy points to; down_copy leaves some of them out.
+  std::int64_t bytes_per_token = 0;
   std::int64_t head_row_bytes = 0;      ///< read for each of Generation::head_rows, if head_copy points to them; else 0
   std::int64_t kv_bytes_per_token = 0;  ///< cache memory that one token of context takes
   std::string kernels;                  ///< the active kernel table

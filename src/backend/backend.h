@@ -64,6 +64,12 @@ class Backend {
   /// Gives weights that linear_top() will be asked for what it needs to read less than all of them.
   virtual void prepare_top(DenseWeights& weights) = 0;
 
+  /// Gives linear layers whose inputs are mostly zero what bit_linear() needs to leave out the weights of those, for a
+  /// token that comes alone: a copy of the weights by input. For those that can have one; the results are the same.
+  virtual void prepare_columns(std::span<TernaryWeights* const> weights) = 0;
+  /// Bytes of weights that bit_linear() did not read for that reason, since the backend was made.
+  [[nodiscard]] virtual std::int64_t bytes_left_out() const = 0;
+
   // --- cache
   [[nodiscard]] virtual std::int64_t kv_block_tokens() const = 0;
   [[nodiscard]] virtual std::int64_t kv_block_bytes(const KvShape& shape) const = 0;

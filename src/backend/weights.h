@@ -64,7 +64,8 @@ class TernaryWeights {
   virtual ~TernaryWeights() = default;
   [[nodiscard]] virtual std::int64_t out() const = 0;
   [[nodiscard]] virtual std::int64_t in() const = 0;
-  [[nodiscard]] virtual std::int64_t bytes() const = 0;  ///< resident memory
+  [[nodiscard]] virtual std::int64_t bytes() const = 0;        ///< resident memory
+  [[nodiscard]] virtual std::int64_t token_bytes() const = 0;  ///< what a token reads of it at most
   [[nodiscard]] virtual const WeightScales& scales() const = 0;
   /// Row `row` as -1, 0, +1; `weights` has in() elements. For tests and tools.
   virtual void read_row(std::int64_t row, std::int8_t* weights) const = 0;

@@ -40,6 +40,7 @@ Json to_json(const BenchReport& report) {
     generation.push_back({{"context", point.context},
                           {"tokens_per_second", point.tokens_per_second},
                           {"bytes_per_token", point.bytes_per_token},
+                          {"bytes_left_out_per_token", point.bytes_left_out},
                           {"head_rows_per_token", point.head_rows},
                           {"bytes_per_second", point.bytes_per_second()},
                           {"share_of_read_bandwidth", point.share}});

@@ -115,6 +115,9 @@ EngineFlags::EngineFlags(CLI::App& app) {
   app.add_flag_callback(
       "--no-head-copy", [this] { options_.head_copy = false; },
       "Less memory, slower: no four-bit copy of the head; the answers are the same");
+  app.add_flag_callback(
+      "--no-down-copy", [this] { options_.down_copy = false; },
+      "Less memory, slower: no copy of the down projections by input; the answers are the same");
   app.add_option("--kernels", options_.kernels, "Kernel table; default $BITNET_KERNELS, else the machine's best")
       ->check(CLI::Validator(check_kernels, ""))
       ->type_name("NAME");
@@ -137,6 +140,7 @@ Engine EngineFlags::load(const std::string& model, bool reads_head) const {
   const std::filesystem::path path = find_model(model);
   return with_progress([&](EngineOptions options) {
     options.head_copy = options.head_copy && reads_head;
+    options.down_copy = options.down_copy && reads_head;
     return Engine::load(path, options);
   });
 }

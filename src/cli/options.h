@@ -17,7 +17,7 @@ class EngineFlags {
   explicit EngineFlags(CLI::App& app);
 
   /// Engine::load of find_model(model), with a progress bar and the library's remarks on standard error.
-  /// Without `reads_head` there is no four-bit copy of the head.
+  /// Without `reads_head`, for what decodes no tokens, there is no copy of the head and of the down projections.
   [[nodiscard]] Engine load(const std::string& model, bool reads_head = true) const;
   /// Engine::synthetic, likewise.
   [[nodiscard]] Engine synthetic(const ModelConfig& config, std::uint64_t seed) const;

@@ -151,24 +151,27 @@ void Bencher::measure_generation() {
 
   Samples rates(points.size());
   std::vector<double> head_rows(points.size());
+  std::vector<double> left_out(points.size());  // bytes a token
   std::vector<double> limits;
   for (int repetition = 0; repetition < plan_.repetitions; ++repetition) {
     for (std::size_t i = 0; i < points.size(); ++i) {
+      const std::int64_t before = state().backend.bytes_left_out();
       const Generation made = generate(sessions[i], points[i], plan_.tokens);
       // The first of the tokens ends the prompt.
       rates[i].push_back((plan_.tokens - 1) / made.generation_seconds);
       head_rows[i] = static_cast<double>(made.head_rows) / plan_.tokens;
+      left_out[i] = static_cast<double>(state().backend.bytes_left_out() - before) / plan_.tokens;
     }
     limits.push_back(measure_bandwidth());
     progress("Generation", repetition + 1, plan_.repetitions);
   }
   for (std::size_t i = 0; i < points.size(); ++i) {
     const double middle = static_cast<double>(std::max<std::int64_t>(points[i], 1)) + plan_.tokens / 2.0;
-    const double weights =
-        static_cast<double>(info_.bytes_per_token) + head_rows[i] * static_cast<double>(info_.head_row_bytes);
+    const double weights = static_cast<double>(info_.bytes_per_token) - left_out[i] +
+                           head_rows[i] * static_cast<double>(info_.head_row_bytes);
     const double bytes = weights + middle * kv_bytes;
     result_.generation.push_back(
-        {points[i], median(rates[i]), bytes, head_rows[i], median_share(rates[i], bytes, limits)});
+        {points[i], median(rates[i]), bytes, left_out[i], head_rows[i], median_share(rates[i], bytes, limits)});
   }
 }
 

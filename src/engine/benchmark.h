@@ -35,6 +35,7 @@ struct GenerationPoint {
   std::int64_t context;
   double tokens_per_second;
   double bytes_per_token;  ///< weights, and the cache in the middle of the generated tokens
+  double bytes_left_out;   ///< of weights a token, because their inputs were zero; not counted in bytes_per_token
   double head_rows;        ///< logits computed from the full head for a token; counted in bytes_per_token
   double share;            ///< of the read bandwidth in huge pages
 

@@ -32,6 +32,13 @@ backend::KvType kv_type(KvCacheType type) {
 void add_transformer(EngineState& state, ModelConfig config, model::ModelWeights weights,
                      const EngineOptions& options) {
   if (options.head_copy) state.backend.prepare_top(weights.output());
+  if (options.down_copy && config.hidden_act == HiddenAct::relu2) {
+    std::vector<backend::TernaryWeights*> down;
+    for (model::LayerWeights& layer : weights.layers) {
+      if (layer.down.ternary) down.push_back(layer.down.ternary.get());
+    }
+    state.backend.prepare_columns(down);
+  }
   state.settings.threads = options.threads;
   state.transformer.emplace(std::move(config), std::move(weights), state.backend, kv_type(options.kv_cache));
 }
@@ -94,7 +101,7 @@ void count_linear(const model::LinearWeights& linear, ModelInfo& info) {
     info.parameters += linear.ternary->out() * linear.ternary->in();
     info.parameters += static_cast<std::int64_t>(linear.ternary->scales().bias.size());
     info.weight_bytes += linear.ternary->bytes();
-    info.bytes_per_token += linear.ternary->bytes();
+    info.bytes_per_token += linear.ternary->token_bytes();
   } else if (linear.dense) {
     info.parameters += linear.dense->rows() * linear.dense->cols();
     info.parameters += static_cast<std::int64_t>(linear.dense_bias.size());

@@ -120,6 +120,11 @@ struct KernelTable {
   void (*ternary_gemm_grouped)(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                                std::int64_t group_slices, std::int32_t* sums);
 
+  /// Of a matrix by input, `columns`: [in, blocks * 256 outputs], its row k the weights of input k in `coding`:
+  /// sums[r] += Σ_k T[k, r] · x[k] over the inputs k < columns.rows, for all r < blocks * 256. Exact. The weights of
+  /// inputs that are 0 are not read.
+  void (*ternary_columns)(const TernaryMatrix& columns, const std::int8_t* x, std::int32_t* sums);
+
   /// Sums → outputs: y[i] = float(sums[i]) / s_x · g[i · g_step], or with `divide` float(sums[i]) / (s_x · g[i ·
   /// g_step]). g_step is 0 or 1.
   void (*scale_sums)(const std::int32_t* sums, std::int64_t n, float s_x, const float* g, std::int64_t g_step,

@@ -1,6 +1,7 @@
 #include "pack/base3.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "pack/ternary_layout.h"
@@ -32,15 +33,25 @@ void pack_group(const std::uint8_t* two_bits, std::uint8_t* base3) {
   std::memcpy(base3, blocks, kGroupBytes);
 }
 
+/// [byte]: its five digits in base 3, two bits each.
+constexpr auto kDigits = [] {
+  std::array<std::uint16_t, 256> digits{};
+  for (unsigned byte = 0; byte < digits.size(); ++byte) {
+    unsigned left = byte;
+    for (unsigned s = 0; s < kBase3Blocks - 1; ++s, left /= 3) digits[byte] |= left % 3 << (2 * s);
+    digits[byte] |= left << (2 * (kBase3Blocks - 1));
+  }
+  return digits;
+}();
+
 void unpack_group(const std::uint8_t* base3, std::uint8_t* two_bits) {
-  std::memset(two_bits + kGroupBytes, 0, kBlockBytes);
+  std::uint8_t* fifth = two_bits + kGroupBytes;
+  std::memset(fifth, 0, kBlockBytes);
   for (std::int64_t k = 0; k < kPackedBlocks; ++k) {
     for (std::int64_t j = 0; j < kBlockBytes; ++j) {
-      unsigned left = base3[k * kBlockBytes + j];
-      unsigned codes = 0;
-      for (int s = 0; s < 4; ++s, left /= 3) codes |= left % 3 << (2 * s);
-      two_bits[k * kBlockBytes + j] = static_cast<std::uint8_t>(codes);
-      two_bits[kGroupBytes + j] = static_cast<std::uint8_t>(two_bits[kGroupBytes + j] | left << (2 * k));
+      const unsigned digits = kDigits[base3[k * kBlockBytes + j]];
+      two_bits[k * kBlockBytes + j] = static_cast<std::uint8_t>(digits);
+      fifth[j] = static_cast<std::uint8_t>(fifth[j] | digits >> 8 << (2 * k));
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "pack/swap_fields.h"
 #include "pack/ternary_layout.h"
 
 namespace bitnet::pack {
@@ -15,13 +16,6 @@ std::uint64_t load_word(const std::uint8_t* p) {
   std::uint64_t word;
   std::memcpy(&word, p, sizeof word);
   return word;
-}
-
-/// Swaps the fields of b that `mask` names with those of a that are `shift` bits higher.
-void swap_fields(std::uint64_t& a, std::uint64_t& b, int shift, std::uint64_t mask) {
-  const std::uint64_t different = (a >> shift ^ b) & mask;
-  a ^= different << shift;
-  b ^= different;
 }
 
 /// 256 packed bytes → one block of each of four output rows, `row_step` bytes apart. Returns bits that are not zero

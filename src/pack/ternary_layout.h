@@ -28,6 +28,20 @@ enum class TernaryCoding : std::uint8_t { two_bits, base3 };
   const std::int64_t blocks = block_count(in);
   return (coding == TernaryCoding::base3 ? blocks - blocks / kBase3Blocks : blocks) * kBlockBytes;
 }
+/// What 64 bytes of a row hold: byte j has the weights first + 64 · s + j for s < 4 and, in a group of base3,
+/// fifth + j.
+struct RowLine {
+  std::int64_t first;
+  std::int64_t fifth;  ///< -1: none
+};
+[[nodiscard]] constexpr RowLine row_line(std::int64_t blocks, TernaryCoding coding, std::int64_t line) {
+  constexpr std::int64_t kGroupLines = kBase3Blocks - 1;
+  const std::int64_t groups = coding == TernaryCoding::base3 ? blocks / kBase3Blocks : 0;
+  const std::int64_t group = line / kGroupLines;
+  if (group >= groups) return {(line + groups) * kBlockWeights, -1};
+  const std::int64_t k = line % kGroupLines;
+  return {(line + group) * kBlockWeights, ((group + 1) * kBase3Blocks - 1) * kBlockWeights + k * kSliceWeights};
+}
 /// `in` rounded up to whole blocks: the length of an activation row that a kernel may read.
 [[nodiscard]] constexpr std::int64_t padded_length(std::int64_t in) { return block_count(in) * kBlockWeights; }
 

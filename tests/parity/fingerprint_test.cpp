@@ -69,9 +69,10 @@ INSTANTIATE_TEST_SUITE_P(Tables, Fingerprint,
                          [](const auto& info) { return info.param->name; });
 
 /// Ids of a few generations that choose among few logits: greedy, penalised, sampled.
-std::vector<std::vector<std::int32_t>> generations(bool head_copy, int threads, std::int64_t& head_rows) {
+std::vector<std::vector<std::int32_t>> generations(bool copies, int threads, std::int64_t& head_rows) {
   EngineOptions options;
-  options.head_copy = head_copy;
+  options.head_copy = copies;
+  options.down_copy = copies;
   options.threads = threads;
   const Engine engine = Engine::load(BITNET_SOURCE_DIR "/models/fairy-bitnet", options);
   InferenceSettings greedy;
@@ -101,7 +102,7 @@ std::vector<std::vector<std::int32_t>> generations(bool head_copy, int threads, 
   return all;
 }
 
-TEST(HeadCopy, ChangesNoToken) {
+TEST(Copies, ChangeNoToken) {
   std::int64_t full_rows = 0;
   const auto full = generations(false, 2, full_rows);
   for (const int threads : {1, 3}) {

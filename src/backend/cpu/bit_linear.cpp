@@ -16,6 +16,10 @@ constexpr std::int64_t kRowsPerChunk = 1024;
 constexpr std::int64_t kTernaryGrain = 32;
 // What a thread that waits brings nearer of what it reads next; fits into any second-level cache.
 constexpr std::int64_t kSoonBytes = 128 * 1024;
+// In how many pieces a thread takes its inputs when it goes by input: each begins by waiting for memory.
+constexpr std::int64_t kInputPieces = 2;
+// So many threads' sums are added by one of them; more add a part each.
+constexpr int kFewThreads = 4;
 
 /// Applies scales and bias to one token's exact sums.
 void scale_row(const kernels::KernelTable& table, const std::int32_t* sums, std::int64_t rows, float s_x,
@@ -99,6 +103,17 @@ void multiply_rows(const BitLinearCall& call, const CpuTernary& w, const kernels
   }
 }
 
+std::int64_t count_zeros(const std::int8_t* x, std::int64_t n) {
+  std::int64_t zeros = 0;
+  for (std::int64_t i = 0; i < n; i += 128) {
+    std::uint8_t some = 0;  // a byte, so that compilers make vectors of it
+    for (std::int64_t k = i; k < std::min(i + 128, n); ++k)
+      some = static_cast<std::uint8_t>(some + (x[k] == 0 ? 1 : 0));
+    zeros += some;
+  }
+  return zeros;
+}
+
 const CpuTernary& ternary(const TernaryWeights* weights) { return static_cast<const CpuTernary&>(*weights); }
 
 }  // namespace
@@ -124,8 +139,9 @@ void CpuBackend::bit_linear(MatrixView<const float> x, std::span<const TernaryWe
   assert(weights.size() == out.size());
   if (x.rows == 0) return;
   const kernels::Int8Rows rows = quantize(x);
-  const BitLinearCall call{table_, rows, quantized_.scales.data()};
   sums_.resize(static_cast<std::size_t>(pool_.size()));
+  if (weights.size() == 1 && multiply_columns(rows, ternary(weights[0]), out[0])) return;
+  const BitLinearCall call{table_, rows, quantized_.scales.data()};
   std::vector<std::int64_t> counts;
   for (const TernaryWeights* w : weights) counts.push_back(w->out());
   const RowSteps steps(std::move(counts), RowSteps::runs_for(table_, x.rows), kTernaryGrain);
@@ -141,8 +157,47 @@ void CpuBackend::bit_linear(MatrixView<const float> x, std::span<const TernaryWe
     if (x.rows > 1) return;
     const RowSteps::First first = steps.first(steps.own(part, parts));
     const kernels::TernaryMatrix& w = ternary(weights[first.matrix]).matrix();
-    read_next(reads, part, w.codes, w.row_bytes, first.rows);
+    read_next(reads, part, soon(w.codes, w.row_bytes, first.rows));
   });
+}
+
+bool CpuBackend::multiply_columns(const kernels::Int8Rows& x, const CpuTernary& w, MatrixView<float> out) {
+  if (x.count != 1 || !w.columns) return false;
+  const kernels::TernaryMatrix columns = w.columns->matrix();
+  const std::int64_t read = (w.in() - count_zeros(x.data, w.in())) * columns.row_bytes;
+  const std::int64_t rows = w.matrix().rows * w.matrix().row_bytes;
+  // What lies scattered comes from memory at half of its speed.
+  if (5 * read > 2 * rows) return false;
+  bytes_left_out_ += rows - read;
+  const std::int64_t outputs = columns.blocks * pack::kBlockWeights;
+  SharedRange left(columns.rows, pool_.size(), columns.rows / (kInputPieces * pool_.size()) + 1);
+  Reads& reads = next_reads(w.matrix().codes);
+  pool_.run([&](int part, int) {
+    std::vector<std::int32_t>& sums = sums_[static_cast<std::size_t>(part)];
+    if (sums.size() < static_cast<std::size_t>(outputs)) sums.resize(static_cast<std::size_t>(outputs));
+    std::fill_n(sums.begin(), outputs, 0);
+    left.for_pieces(part, [&](int, PartRange inputs) {
+      table_.ternary_columns({columns.codes + inputs.begin * columns.row_bytes, inputs.end - inputs.begin,
+                              columns.blocks, columns.row_bytes},
+                             x.data + inputs.begin, sums.data());
+    });
+    read_next(reads, part, {});
+  });
+  const BitLinearCall call{table_, x, quantized_.scales.data()};
+  const auto add_sums = [&](PartRange range) {
+    std::int32_t* sums = sums_[0].data() + range.begin;
+    for (std::size_t part = 1; part < sums_.size(); ++part) {
+      const std::int32_t* more = sums_[part].data() + range.begin;
+      for (std::int64_t r = 0; r < range.end - range.begin; ++r) sums[r] += more[r];
+    }
+    scale_rows(call, w, {range.begin, range.end - range.begin}, 1, sums, out);
+  };
+  if (pool_.size() <= kFewThreads) {
+    add_sums({0, w.out()});
+  } else {
+    pool_.run([&](int part, int parts) { add_sums(part_range(w.out(), part, parts, pack::kSliceWeights)); });
+  }
+  return true;
 }
 
 CpuBackend::Reads& CpuBackend::next_reads(const void* id) {
@@ -153,11 +208,14 @@ CpuBackend::Reads& CpuBackend::next_reads(const void* id) {
   return now;
 }
 
-void CpuBackend::read_next(Reads& reads, int part, const std::uint8_t* matrix, std::int64_t row_bytes,
-                           const kernels::RowRuns& rows) {
+SoonRead CpuBackend::soon(const std::uint8_t* matrix, std::int64_t row_bytes, const kernels::RowRuns& rows) {
+  return {reinterpret_cast<const std::byte*>(matrix + rows.begin * row_bytes), rows.apart * row_bytes, rows.runs,
+          std::min(rows.count * row_bytes, kSoonBytes / rows.runs)};
+}
+
+void CpuBackend::read_next(Reads& reads, int part, const SoonRead& first) {
   const auto i = static_cast<std::size_t>(part);
-  reads.first[i] = {reinterpret_cast<const std::byte*>(matrix + rows.begin * row_bytes), rows.apart * row_bytes,
-                    rows.runs, std::min(rows.count * row_bytes, kSoonBytes / rows.runs)};
+  reads.first[i] = first;
   if (reads.next != nullptr && i < reads.next->first.size()) pool_.read_soon(part, reads.next->first[i]);
 }
 

@@ -14,6 +14,7 @@
 namespace bitnet::backend {
 
 class CpuDense;
+class CpuTernary;
 
 /// Threads + partition + kernel table. Work is cut so that each output element is computed whole by one thread: the
 /// number of threads changes nothing but the time. Table and pool must outlive the backend.
@@ -28,6 +29,8 @@ class CpuBackend final : public Backend {
                                                                 WeightScales scales) override;
   [[nodiscard]] std::unique_ptr<DenseWeights> prepare_dense(const DenseSource& source) override;
   void prepare_top(DenseWeights& weights) override;
+  void prepare_columns(std::span<TernaryWeights* const> weights) override;
+  [[nodiscard]] std::int64_t bytes_left_out() const override { return bytes_left_out_; }
 
   [[nodiscard]] std::int64_t kv_block_tokens() const override { return kernels::kKvBlockTokens; }
   [[nodiscard]] std::int64_t kv_block_bytes(const KvShape& shape) const override;
@@ -68,6 +71,8 @@ class CpuBackend final : public Backend {
     std::vector<float> scales;             // [tokens], s_x
   };
   kernels::Int8Rows quantize(MatrixView<const float> x);
+  /// One token's product with the columns of inputs that are not zero, if that is worth it; else false.
+  bool multiply_columns(const kernels::Int8Rows& x, const CpuTernary& w, MatrixView<float> out);
   /// What one call reads for one token, and the call that came after it the last time. Only good for a hint: the memory
   /// may be gone.
   struct Reads {
@@ -76,10 +81,11 @@ class CpuBackend final : public Backend {
   };
   /// The reads of the call that begins now; `id` is the weights'.
   Reads& next_reads(const void* id);
-  /// Inside of its task, at the end of `part`: `rows` of a matrix are where it began, and what it will read in the next
-  /// call is on its way from now on.
-  void read_next(Reads& reads, int part, const std::uint8_t* matrix, std::int64_t row_bytes,
-                 const kernels::RowRuns& rows);
+  /// The beginning of `rows` of a matrix.
+  static SoonRead soon(const std::uint8_t* matrix, std::int64_t row_bytes, const kernels::RowRuns& rows);
+  /// Inside of its task, at the end of `part`: `first` is where it began, and what it will read in the next call is on
+  /// its way from now on.
+  void read_next(Reads& reads, int part, const SoonRead& first);
 
   /// Inputs of the current linear_top call.
   struct NibbleBatch {
@@ -110,6 +116,7 @@ class CpuBackend final : public Backend {
   Quantized quantized_;
   Reads* previous_ = nullptr;
   std::unordered_map<const void*, Reads> reads_;
+  std::int64_t bytes_left_out_ = 0;
   NibbleBatch nibble_batch_;
   std::vector<std::vector<std::int32_t>> sums_;  // scratch of each thread
   std::vector<std::vector<float>> scores_;       // scratch of each thread

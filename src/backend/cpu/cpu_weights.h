@@ -22,13 +22,17 @@ class CpuTernary final : public TernaryWeights {
       : codes(std::move(codes)), out_(out), in_(in), coding_(coding) {}
   [[nodiscard]] std::int64_t out() const override { return out_; }
   [[nodiscard]] std::int64_t in() const override { return in_; }
-  [[nodiscard]] std::int64_t bytes() const override {
+  [[nodiscard]] std::int64_t bytes() const override { return token_bytes() + (columns ? columns->bytes() : 0); }
+  [[nodiscard]] std::int64_t token_bytes() const override {
     return out_ * row_bytes() +
            static_cast<std::int64_t>((weight_scales.values.size() + weight_scales.bias.size()) * 4);
   }
   [[nodiscard]] const WeightScales& scales() const override { return weight_scales; }
   void read_row(std::int64_t row, std::int8_t* weights) const override;
+  [[nodiscard]] pack::TernaryCoding coding() const { return coding_; }
 
+  /// Row `r` in two bits: where it lies, or unpacked into `scratch`, [row_bytes(in)].
+  [[nodiscard]] const std::uint8_t* two_bits(std::int64_t r, std::uint8_t* scratch) const;
   /// Sets the rows [row, row + rows) from two_bits: [rows, row_bytes(in)].
   void store_rows(std::int64_t row, std::int64_t rows, const std::uint8_t* two_bits);
   [[nodiscard]] kernels::TernaryMatrix matrix() const {
@@ -37,6 +41,7 @@ class CpuTernary final : public TernaryWeights {
 
   std::shared_ptr<std::uint8_t> codes;
   WeightScales weight_scales;
+  std::unique_ptr<CpuTernary> columns;  // the weights of each input as a row, made by prepare_columns()
 
  private:
   [[nodiscard]] std::int64_t row_bytes() const { return pack::row_bytes(in_, coding_); }

@@ -213,8 +213,8 @@ std::int64_t CpuBackend::linear_top(MatrixView<const float> x, const DenseWeight
       }
     });
     if (x.rows > 1) return;
-    read_next(reads, part, copy.codes_of(0), copy.blocks * pack::kNibbleBlockBytes,
-              steps.first(steps.own(part, parts)).rows);
+    read_next(reads, part,
+              soon(copy.codes_of(0), copy.blocks * pack::kNibbleBlockBytes, steps.first(steps.own(part, parts)).rows));
   });
   std::int64_t total = 0;
   for (const std::int64_t rows : computed) total += rows;

@@ -189,13 +189,14 @@ float prepare_master(const TernarySource& source, CpuTernary& weights, const ker
 }  // namespace
 
 void CpuTernary::read_row(std::int64_t r, std::int8_t* weights) const {
-  if (coding_ == pack::TernaryCoding::two_bits) {
-    pack::unprepare_int8(row(r), 1, in_, in_, weights);
-    return;
-  }
-  std::vector<std::uint8_t> two_bits(static_cast<std::size_t>(pack::row_bytes(in_)));
-  pack::unpack_base3(row(r), pack::block_count(in_), two_bits.data());
-  pack::unprepare_int8(two_bits.data(), 1, in_, in_, weights);
+  std::vector<std::uint8_t> scratch(static_cast<std::size_t>(pack::row_bytes(in_)));
+  pack::unprepare_int8(two_bits(r, scratch.data()), 1, in_, in_, weights);
+}
+
+const std::uint8_t* CpuTernary::two_bits(std::int64_t r, std::uint8_t* scratch) const {
+  if (coding_ == pack::TernaryCoding::two_bits) return row(r);
+  pack::unpack_base3(row(r), pack::block_count(in_), scratch);
+  return scratch;
 }
 
 void CpuTernary::store_rows(std::int64_t first, std::int64_t rows, const std::uint8_t* two_bits) {

@@ -1,7 +1,8 @@
 #include "kernels/avx512_vnni/lanes.h"
 #include "kernels/avx512_vnni/nibble_dot.h"
 #include "kernels/avx512_vnni/ternary_dot.h"
-// After the three above, which it is made of.
+#include "kernels/avx512_vnni/ternary_quads.h"
+// After the four above, which it is made of.
 #include "kernels/amx/ternary_gemm.h"
 #include "kernels/lanes16/table.h"
 #include "kernels/tables.h"
@@ -14,6 +15,7 @@ constexpr KernelTable make_amx_table() {
       make_table(kTileTable, kAvx2 | kFma | kF16c | kAvx512 | kAvx512Vnni | kAvx512Vbmi | kTileFeatures);
   table.coding = Base3::kCoding;
   table.ternary_gemm = tile_ternary_gemm;
+  table.ternary_columns = ternary_columns<Base3Lines>;
   return table;
 }
 

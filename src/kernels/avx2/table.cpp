@@ -1,7 +1,8 @@
 #include "kernels/avx2/lanes.h"
 #include "kernels/avx2/nibble_dot.h"
 #include "kernels/avx2/ternary_dot.h"
-// After the three above, which it is made of.
+#include "kernels/avx2/ternary_quads.h"
+// After the four above, which it is made of.
 #include "kernels/avx2/ternary_gemm.h"
 #include "kernels/lanes16/table.h"
 #include "kernels/tables.h"

@@ -2,6 +2,7 @@
 /// The ternary product of rows in base3: 410 instead of 512 bytes for 2048 weights, where memory is the limit.
 
 #include "kernels/avx512_vnni/ternary_dot.h"
+#include "kernels/lanes16/ternary_columns.h"
 #include "kernels/lanes16/ternary_gemm.h"
 
 namespace bitnet::kernels {
@@ -135,6 +136,22 @@ struct Base3 {
     for (int r = 0; r < R; ++r) slice[r] = slice_of<S>(two_bits[r]);
     add_products<R, T>(slice, x + S * pack::kSliceWeights, x_stride, sum);
   }
+};
+
+/// For ternary_columns.
+struct Base3Lines {
+  static constexpr pack::TernaryCoding kCoding = pack::TernaryCoding::base3;
+  static constexpr int kSlices = 5;
+  [[gnu::always_inline]] static void unpack(QuadCodes bytes, QuadCodes (&slices)[kSlices]) {
+    const __m512i four = four_of(bytes);
+    const __m512i two_bits = two_bits_of(four);
+    slices[0] = slice_of<0>(two_bits);
+    slices[1] = slice_of<1>(two_bits);
+    slices[2] = slice_of<2>(two_bits);
+    slices[3] = slice_of<3>(two_bits);
+    slices[4] = fifth_of(bytes, four);
+  }
+  using Rest = TwoBitLines;
 };
 
 }  // namespace

@@ -1,7 +1,8 @@
 #include "kernels/avx512_vnni/lanes.h"
 #include "kernels/avx512_vnni/nibble_dot.h"
 #include "kernels/avx512_vnni/ternary_dot.h"
-// After the three above, which they are made of.
+#include "kernels/avx512_vnni/ternary_quads.h"
+// After the four above, which they are made of.
 #include "kernels/avx512_vbmi/base3.h"
 #include "kernels/avx512_vnni/unpacked_gemm.h"
 #include "kernels/lanes16/table.h"
@@ -34,6 +35,7 @@ constexpr KernelTable make_vbmi_table() {
   KernelTable table = make_table("avx512_vbmi", kAvx2 | kFma | kF16c | kAvx512 | kAvx512Vnni | kAvx512Vbmi);
   table.coding = Base3::kCoding;
   table.ternary_gemm = unpacked_gemm<UnpackBase3>;
+  table.ternary_columns = ternary_columns<Base3Lines>;
   return table;
 }
 

@@ -1,7 +1,8 @@
 #include "kernels/avx512_vnni/lanes.h"
 #include "kernels/avx512_vnni/nibble_dot.h"
 #include "kernels/avx512_vnni/ternary_dot.h"
-// After the three above, which they are made of.
+#include "kernels/avx512_vnni/ternary_quads.h"
+// After the four above, which they are made of.
 #include "kernels/avx512_vnni/unpacked_gemm.h"
 #include "kernels/lanes16/table.h"
 #include "kernels/tables.h"

@@ -1,5 +1,6 @@
 #pragma once
-/// The table of an instruction set that has included its lanes.h, ternary_dot.h and nibble_dot.h before.
+/// The table of an instruction set that has included its lanes.h, ternary_dot.h, ternary_quads.h and nibble_dot.h
+/// before.
 
 #include "kernels/lanes16/activation.h"
 #include "kernels/lanes16/attention.h"
@@ -12,6 +13,7 @@
 #include "kernels/lanes16/rope.h"
 #include "kernels/lanes16/scale_sums.h"
 #include "kernels/lanes16/softmax.h"
+#include "kernels/lanes16/ternary_columns.h"
 #include "kernels/lanes16/ternary_gemm.h"
 #include "kernels/scalar/ops.h"
 
@@ -29,6 +31,7 @@ constexpr KernelTable make_table(const char* name, CpuFeatures required) {
       .tokens_in_runs = kTilesInRuns ? smaller(kTernaryTileTokens, kNibbleTileTokens) : 1,
       .ternary_gemm = ternary_gemm<TwoBits>,
       .ternary_gemm_grouped = ternary_gemm_grouped,
+      .ternary_columns = ternary_columns<TwoBitLines>,
       .scale_sums = scale_sums,
       .quantize_activations = quantize_activations,
       .rms_norm = rms_norm,

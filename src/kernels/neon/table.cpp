@@ -1,7 +1,8 @@
 #include "kernels/neon/lanes.h"
 #include "kernels/neon/nibble_dot.h"
 #include "kernels/neon/ternary_dot.h"
-// After the three above, which it is made of.
+#include "kernels/neon/ternary_quads.h"
+// After the four above, which it is made of.
 #include "kernels/lanes16/table.h"
 #include "kernels/tables.h"
 

@@ -16,6 +16,7 @@ void ternary_gemm(const TernaryMatrix& w, const RowRuns& rows, const Int8Rows& x
                   std::int64_t sums_stride);
 void ternary_gemm_grouped(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                           std::int64_t group_slices, std::int32_t* sums);
+void ternary_columns(const TernaryMatrix& columns, const std::int8_t* x, std::int32_t* sums);
 void scale_sums(const std::int32_t* sums, std::int64_t n, float s_x, const float* g, std::int64_t g_step, bool divide,
                 float* y);
 float quantize_activations(const float* x, std::int64_t n, std::int64_t padded, std::int8_t* q,

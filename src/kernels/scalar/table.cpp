@@ -10,6 +10,7 @@ constinit const KernelTable kScalarTable = {
     .tokens_in_runs = 1,
     .ternary_gemm = scalar::ternary_gemm,
     .ternary_gemm_grouped = scalar::ternary_gemm_grouped,
+    .ternary_columns = scalar::ternary_columns,
     .scale_sums = scalar::scale_sums,
     .quantize_activations = scalar::quantize_activations,
     .rms_norm = scalar::rms_norm,
