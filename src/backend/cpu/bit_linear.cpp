@@ -18,8 +18,6 @@ constexpr std::int64_t kTernaryGrain = 32;
 constexpr std::int64_t kSoonBytes = 128 * 1024;
 // In how many pieces a thread takes its inputs when it goes by input: each begins by waiting for memory.
 constexpr std::int64_t kInputPieces = 2;
-// So many threads' sums are added by one of them; more add a part each.
-constexpr int kFewThreads = 4;
 
 /// Applies scales and bias to one token's exact sums.
 void scale_row(const kernels::KernelTable& table, const std::int32_t* sums, std::int64_t rows, float s_x,
@@ -162,12 +160,12 @@ void CpuBackend::bit_linear(MatrixView<const float> x, std::span<const TernaryWe
 }
 
 bool CpuBackend::multiply_columns(const kernels::Int8Rows& x, const CpuTernary& w, MatrixView<float> out) {
-  if (x.count != 1 || !w.columns) return false;
+  if (x.count != 1 || !w.columns || pool_.size() > kMostColumnThreads) return false;
   const kernels::TernaryMatrix columns = w.columns->matrix();
   const std::int64_t read = (w.in() - count_zeros(x.data, w.in())) * columns.row_bytes;
   const std::int64_t rows = w.matrix().rows * w.matrix().row_bytes;
-  // What lies scattered comes from memory at half of its speed.
-  if (5 * read > 2 * rows) return false;
+  // What lies scattered comes from memory at half of its speed or less.
+  if (8 * read > 3 * rows) return false;
   bytes_left_out_ += rows - read;
   const std::int64_t outputs = columns.blocks * pack::kBlockWeights;
   SharedRange left(columns.rows, pool_.size(), columns.rows / (kInputPieces * pool_.size()) + 1);
@@ -183,20 +181,12 @@ bool CpuBackend::multiply_columns(const kernels::Int8Rows& x, const CpuTernary& 
     });
     read_next(reads, part, {});
   });
-  const BitLinearCall call{table_, x, quantized_.scales.data()};
-  const auto add_sums = [&](PartRange range) {
-    std::int32_t* sums = sums_[0].data() + range.begin;
-    for (std::size_t part = 1; part < sums_.size(); ++part) {
-      const std::int32_t* more = sums_[part].data() + range.begin;
-      for (std::int64_t r = 0; r < range.end - range.begin; ++r) sums[r] += more[r];
-    }
-    scale_rows(call, w, {range.begin, range.end - range.begin}, 1, sums, out);
-  };
-  if (pool_.size() <= kFewThreads) {
-    add_sums({0, w.out()});
-  } else {
-    pool_.run([&](int part, int parts) { add_sums(part_range(w.out(), part, parts, pack::kSliceWeights)); });
+  std::int32_t* sums = sums_[0].data();
+  for (std::size_t part = 1; part < sums_.size(); ++part) {
+    const std::int32_t* more = sums_[part].data();
+    for (std::int64_t r = 0; r < w.out(); ++r) sums[r] += more[r];
   }
+  scale_rows({table_, x, quantized_.scales.data()}, w, {0, w.out()}, 1, sums, out);
   return true;
 }
 

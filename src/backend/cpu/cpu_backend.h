@@ -71,6 +71,8 @@ class CpuBackend final : public Backend {
     std::vector<float> scales;             // [tokens], s_x
   };
   kernels::Int8Rows quantize(MatrixView<const float> x);
+  /// More threads have so little to read each that waiting for one another costs more than reading less saves.
+  static constexpr int kMostColumnThreads = 6;
   /// One token's product with the columns of inputs that are not zero, if that is worth it; else false.
   bool multiply_columns(const kernels::Int8Rows& x, const CpuTernary& w, MatrixView<float> out);
   /// What one call reads for one token, and the call that came after it the last time. Only good for a hint: the memory

@@ -36,6 +36,7 @@ class LineRows {
 }  // namespace
 
 void CpuBackend::prepare_columns(std::span<TernaryWeights* const> weights) {
+  if (pool_.size() > kMostColumnThreads) return;
   std::vector<CpuTernary*> matrices;
   std::vector<TernaryShape> shapes;
   for (TernaryWeights* each : weights) {

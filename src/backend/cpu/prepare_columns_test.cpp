@@ -90,6 +90,16 @@ TEST(PrepareColumns, LeaveOutTheWeightsOfZeros) {
   }
 }
 
+TEST(PrepareColumns, NotForManyThreads) {
+  Pair pair(7, 1280, 1280, {{0.3F}}, 4);
+  EXPECT_EQ(pair.by_input->bytes(), pair.plain->bytes());
+  Pair fewer(6, 1280, 1280, {{0.3F}}, 4);
+  fewer.pool.resize(7);
+  const std::vector<float> x = fewer.inputs(1, 0.9);
+  EXPECT_EQ(fewer.multiply(*fewer.by_input, x), fewer.multiply(*fewer.plain, x));
+  EXPECT_EQ(fewer.cpu.bytes_left_out(), 0);
+}
+
 TEST(PrepareColumns, TakeMemoryThatIsCounted) {
   Pair pair(2, 1280, 1280, {{0.3F}}, 2);
   // A square matrix, of whose bytes only the scale is not in the codes.
