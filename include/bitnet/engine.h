@@ -76,8 +76,11 @@ class Engine {
   /// shortened in place ends the process with SIGBUS, as with every memory map.
   static Engine load(const std::filesystem::path& path, const EngineOptions& options = {});
 
-  /// A model of the given shape with random ternary weights and no tokenizer, for measurements.
-  static Engine synthetic(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options = {});
+  /// A model of the given shape with random ternary weights and no tokenizer, for measurements. The first `gate_bias`
+  /// elements of every embedding are the same, and the gates' weights for them -1: so many units lower, gates that are
+  /// a squared ReLU leave more zeros, as those of trained models do. At most hidden_size.
+  static Engine synthetic(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options = {},
+                          std::int64_t gate_bias = 0);
 
   [[nodiscard]] const ModelConfig& config() const;
   [[nodiscard]] ModelInfo info() const;

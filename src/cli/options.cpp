@@ -145,8 +145,9 @@ Engine EngineFlags::load(const std::string& model, bool reads_head) const {
   });
 }
 
-Engine EngineFlags::synthetic(const ModelConfig& config, std::uint64_t seed) const {
-  return with_progress([&](const EngineOptions& options) { return Engine::synthetic(config, seed, options); });
+Engine EngineFlags::synthetic(const ModelConfig& config, std::uint64_t seed, std::int64_t gate_bias) const {
+  return with_progress(
+      [&](const EngineOptions& options) { return Engine::synthetic(config, seed, options, gate_bias); });
 }
 
 GenerationFlags::GenerationFlags(CLI::App& app) : app_(app) {

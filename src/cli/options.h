@@ -20,7 +20,7 @@ class EngineFlags {
   /// Without `reads_head`, for what decodes no tokens, there is no copy of the head and of the down projections.
   [[nodiscard]] Engine load(const std::string& model, bool reads_head = true) const;
   /// Engine::synthetic, likewise.
-  [[nodiscard]] Engine synthetic(const ModelConfig& config, std::uint64_t seed) const;
+  [[nodiscard]] Engine synthetic(const ModelConfig& config, std::uint64_t seed, std::int64_t gate_bias) const;
 
  private:
   template <typename Make>

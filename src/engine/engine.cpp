@@ -131,10 +131,15 @@ Engine Engine::load(const std::filesystem::path& path, const EngineOptions& opti
   return Engine(std::move(state));
 }
 
-Engine Engine::synthetic(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options) {
+Engine Engine::synthetic(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options,
+                         std::int64_t gate_bias) {
+  if (gate_bias < 0 || gate_bias > config.hidden_size) {
+    fail(ErrorKind::invalid_argument, "Engine::synthetic: gate_bias is {}; expected 0 to the hidden size {}", gate_bias,
+         config.hidden_size);
+  }
   std::shared_ptr<EngineState> state = make_state(options);
   model::ModelWeights weights =
-      loading::random_weights(config, seed, state->backend, {options.on_progress, options.log});
+      loading::random_weights(config, {seed, gate_bias}, state->backend, {options.on_progress, options.log});
   add_transformer(*state, config, std::move(weights), options);
   return Engine(std::move(state));
 }

@@ -59,5 +59,16 @@ TEST(MeasureDownZeros, SeesEveryLayersInputs) {
   }
 }
 
+TEST(MeasureDownZeros, BiasedGatesLeaveMoreZeros) {
+  const ModelConfig config = ModelConfig::from_json(testing_support::tiny_config().dump(), "config.json");
+  const std::vector<std::int32_t> ids = {1, 7, 30, 7};
+  const auto first_layer = [&](std::int64_t bias) {
+    return measure_down_zeros(Engine::synthetic(config, 1, {}, bias), ids).front().share(0);
+  };
+  EXPECT_GT(first_layer(12), first_layer(0) + 0.1);
+  testing_support::expect_error(ErrorKind::invalid_argument, {"gate_bias is -1"}, [&] { (void)first_layer(-1); });
+  testing_support::expect_error(ErrorKind::invalid_argument, {"gate_bias is 1000"}, [&] { (void)first_layer(1000); });
+}
+
 }  // namespace
 }  // namespace bitnet

@@ -30,8 +30,14 @@ struct LoadHooks {
 [[nodiscard]] LoadedModel load_checkpoint(const std::filesystem::path& path, backend::Backend& backend,
                                           const LoadHooks& hooks);
 
+struct Randomness {
+  std::uint64_t seed;
+  /// The first so many elements of each embedding are the same, the gate's weights for them -1: gates are lower.
+  std::int64_t gate_bias = 0;
+};
+
 /// Weights of the right shapes with random ternary values, unit norms and small random embeddings.
-[[nodiscard]] model::ModelWeights random_weights(const ModelConfig& config, std::uint64_t seed,
+[[nodiscard]] model::ModelWeights random_weights(const ModelConfig& config, const Randomness& randomness,
                                                  backend::Backend& backend, const LoadHooks& hooks);
 
 }  // namespace bitnet::loading

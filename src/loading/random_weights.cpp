@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -24,7 +25,8 @@ std::array<std::uint8_t, 81> valid_bytes() {
 
 class RandomSource {
  public:
-  RandomSource(std::uint64_t seed, backend::Backend& backend) : rng_(seed), backend_(backend) {}
+  RandomSource(const Randomness& randomness, backend::Backend& backend)
+      : rng_(randomness.seed), gate_bias_(randomness.gate_bias), backend_(backend) {}
 
   model::LinearWeights linear(const TensorRule& rule, std::int64_t layer) {
     static const std::array<std::uint8_t, 81> kValid = valid_bytes();
@@ -34,6 +36,9 @@ class RandomSource {
     for (std::int64_t i = 0; i < bytes; ++i) {
       if (i % 8 == 0) bits_ = rng_.next();
       at[i] = kValid[(bits_ >> (i % 8 * 8) & 0xff) * 81 >> 8];
+    }
+    for (std::int64_t i = 0; rule.field == model::Field::gate && i < bytes; i += rule.cols) {
+      std::fill_n(at + i, gate_bias_, std::uint8_t{0});  // four weights of -1
     }
     model::LinearWeights out;
     out.name = model::with_layer(rule.names.front(), layer);
@@ -59,23 +64,27 @@ class RandomSource {
       const std::uint32_t sum = (pairs & 0xffffU) + (pairs >> 16);
       at[i] = f32_to_bf16((static_cast<float>(sum) - 510.0F) * scale);
     }
+    for (std::int64_t i = 0; rule.field == model::Field::embed && i < count; i += rule.cols) {
+      std::fill_n(at + i, gate_bias_, f32_to_bf16(static_cast<float>(deviation)));
+    }
     return backend_.prepare_dense(
         {std::string(rule.names.front()), DType::bf16, memory->data(), rule.rows, rule.cols, memory});
   }
 
  private:
   Rng rng_;
+  std::int64_t gate_bias_;
   backend::Backend& backend_;
   std::uint64_t bits_ = 0;
 };
 
 }  // namespace
 
-model::ModelWeights random_weights(const ModelConfig& config, std::uint64_t seed, backend::Backend& backend,
+model::ModelWeights random_weights(const ModelConfig& config, const Randomness& randomness, backend::Backend& backend,
                                    const LoadHooks& hooks) {
   model::ModelWeights weights;
   weights.layers.resize(static_cast<std::size_t>(config.num_hidden_layers));
-  RandomSource source(seed, backend);
+  RandomSource source(randomness, backend);
   // Each sub-layer adds about 1 to the mean square of the residual stream. At this size of the embedding, the cosine
   // between the head's input and the row of its likeliest token (with a tied head, that of the last token) is 0.35, as
   // in the trained default model: the likeliest token stands out from the others.

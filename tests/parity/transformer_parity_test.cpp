@@ -43,7 +43,7 @@ ModelConfig small_config() {
 /// A model of random weights on one kernel table.
 struct Rig {
   Rig(const ModelConfig& config, const kernels::KernelTable& table, int threads, KvType kv = KvType::f32)
-      : pool(threads), cpu(table, pool), transformer(config, loading::random_weights(config, 7, cpu, {}), cpu, kv) {}
+      : pool(threads), cpu(table, pool), transformer(config, loading::random_weights(config, {7}, cpu, {}), cpu, kv) {}
 
   /// Logits of all ids, given in chunks of the sizes in `cuts` (the last one repeats).
   std::vector<float> logits(const Ids& ids, const std::vector<std::size_t>& cuts) {
