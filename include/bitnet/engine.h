@@ -26,8 +26,8 @@ struct EngineOptions {
   /// for a token. The answers are the same to the bit. docs/formats/nibble-rows.md.
   bool head_copy = true;
   /// Keeps a copy of the down projections by input where the feed-forward's activation is relu2, which makes most of
-  /// their inputs zero: a token that is decoded alone does not read the weights of those. The answers are the same to
-  /// the bit. docs/formats/prepared-ternary.md.
+  /// their inputs zero: a token that is decoded alone then does not read the weights of those. Only with up to six
+  /// threads, more would lose. The answers are the same to the bit. docs/adr/0002-reading-less.md.
   bool down_copy = true;
   /// Kernel table by name ("scalar", "avx2" …). Empty: the environment's BITNET_KERNELS, then the best of the machine.
   std::string kernels;

@@ -65,7 +65,7 @@ class Backend {
   virtual void prepare_top(DenseWeights& weights) = 0;
 
   /// Gives linear layers whose inputs are mostly zero what bit_linear() needs to leave out the weights of those, for a
-  /// token that comes alone: a copy of the weights by input. For those that can have one; the results are the same.
+  /// token that comes alone: a copy of the weights by input. For those that gain by one; the results are the same.
   virtual void prepare_columns(std::span<TernaryWeights* const> weights) = 0;
   /// Bytes of weights that bit_linear() did not read for that reason, since the backend was made.
   [[nodiscard]] virtual std::int64_t bytes_left_out() const = 0;
