@@ -217,7 +217,7 @@ TEST(Perplexity, OfATextThatTheModelKnowsIsLow) {
 
 TEST(Bench, ReportsSpeedsMemoryAndTheLimits) {
   const Json json = run_json({"bench", "--prompt", "1,8", "--context", "0,16", "--batch", "3", "--tokens", "2",
-                              "--repetitions", "1", "--sparsity", "--json"});
+                              "--repetitions", "1", "--threads", "2", "--sparsity", "--json"});
   const double ternary = json.at("ternary_parameters").get<double>();
   EXPECT_EQ(ternary, 25165824);
   ASSERT_EQ(json.at("prompt").size(), 2U);
@@ -235,6 +235,9 @@ TEST(Bench, ReportsSpeedsMemoryAndTheLimits) {
     EXPECT_GT(rate, 0);
     EXPECT_DOUBLE_EQ(point.at("bytes_per_second").get<double>(), rate * point.at("bytes_per_token").get<double>());
     EXPECT_GT(point.at("share_of_read_bandwidth").get<double>(), 0);
+    // Most of what the down projections hold: a quarter of the ternary weights, in two bits or a little less.
+    EXPECT_GT(point.at("bytes_left_out_per_token").get<double>(), 0.5e6);
+    EXPECT_LT(point.at("bytes_left_out_per_token").get<double>(), 1.6e6);
   }
   ASSERT_EQ(json.at("batch").size(), 1U);
   EXPECT_EQ(json.at("batch").at(0).at("sequences"), 3);

@@ -16,8 +16,8 @@ namespace bitnet::backend {
 class CpuDense;
 class CpuTernary;
 
-/// Threads + partition + kernel table. Work is cut so that each output element is computed whole by one thread: the
-/// number of threads changes nothing but the time. Table and pool must outlive the backend.
+/// Threads + partition + kernel table. Work is cut so that each output element is computed whole by one thread, or is a
+/// sum of integers: the number of threads changes nothing but the time. Table and pool must outlive the backend.
 class CpuBackend final : public Backend {
  public:
   CpuBackend(const kernels::KernelTable& table, ThreadPool& pool)
