@@ -23,6 +23,24 @@ Json to_json(const Sparsity& sparsity) {
           {"all", to_json(sparsity.all())}};
 }
 
+Json to_json(const std::vector<GenerationPoint>& points) {
+  Json list = Json::array();
+  for (const GenerationPoint& point : points) {
+    list.push_back({{"context", point.context},
+                    {"tokens_per_second", point.tokens_per_second},
+                    {"bytes_per_token", point.bytes_per_token},
+                    {"bytes_left_out_per_token", point.bytes_left_out},
+                    {"head_rows_per_token", point.head_rows},
+                    {"bytes_per_second", point.bytes_per_second()},
+                    {"share_of_read_bandwidth", point.share}});
+  }
+  return list;
+}
+
+Json to_json(const SparseGeneration& sparse) {
+  return {{"zeros", sparse.zeros}, {"generation", to_json(sparse.points)}};
+}
+
 }  // namespace
 
 Json to_json(const BenchReport& report) {
@@ -34,16 +52,6 @@ Json to_json(const BenchReport& report) {
                        {"tokens_per_second", point.tokens_per_second},
                        {"macs_per_second", point.macs_per_second},
                        {"share_of_peak", peak != nullptr ? Json(point.share) : Json()}});
-  }
-  Json generation = Json::array();
-  for (const GenerationPoint& point : result.generation) {
-    generation.push_back({{"context", point.context},
-                          {"tokens_per_second", point.tokens_per_second},
-                          {"bytes_per_token", point.bytes_per_token},
-                          {"bytes_left_out_per_token", point.bytes_left_out},
-                          {"head_rows_per_token", point.head_rows},
-                          {"bytes_per_second", point.bytes_per_second()},
-                          {"share_of_read_bandwidth", point.share}});
   }
   Json batches = Json::array();
   for (const BatchPoint& point : result.batches) {
@@ -62,7 +70,8 @@ Json to_json(const BenchReport& report) {
       {"load_seconds", report.load_seconds},
       {"first_token_seconds", report.first_token_seconds()},
       {"prompt", prompts},
-      {"generation", generation},
+      {"generation", to_json(result.generation)},
+      {"sparse", report.sparse ? to_json(*report.sparse) : Json()},
       {"batch", batches},
       {"read_bandwidth_bytes_per_second", result.read_bandwidth},
       {"read_bandwidth_ordinary_pages_bytes_per_second", result.read_bandwidth_ordinary_pages},
@@ -76,6 +85,13 @@ Json to_json(const BenchReport& report) {
 }
 
 namespace {
+
+std::string in_words(const GenerationPoint& point) {
+  return fmt::format(
+      "generation {:>4} {:>8.1f} tokens/s  {:>8.1f} GB/s    {:>3.0f} % of reading, {} and {:.0f} head rows a token",
+      point.context, point.tokens_per_second, point.bytes_per_second() / 1e9, 100 * point.share,
+      format_bytes(point.bytes_per_token), point.head_rows);
+}
 
 std::string in_words(const Sparsity& sparsity) {
   std::string text = fmt::format("zeros           int8 inputs of the down projection, {} {}\n", sparsity.tokens,
@@ -112,11 +128,11 @@ std::string in_words(const BenchReport& report) {
     }
     text += '\n';
   }
-  for (const GenerationPoint& point : result.generation) {
-    text += fmt::format(
-        "generation {:>4} {:>8.1f} tokens/s  {:>8.1f} GB/s    {:>3.0f} % of reading, {} and {:.0f} head rows a token\n",
-        point.context, point.tokens_per_second, point.bytes_per_second() / 1e9, 100 * point.share,
-        format_bytes(point.bytes_per_token), point.head_rows);
+  for (const GenerationPoint& point : result.generation) text += in_words(point) + '\n';
+  if (report.sparse) {
+    for (const GenerationPoint& point : report.sparse->points) {
+      text += fmt::format("{}, {:.0f} % zeros\n", in_words(point), 100 * report.sparse->zeros);
+    }
   }
   for (const BatchPoint& point : result.batches) {
     text += fmt::format("batch      {:>4} {:>8.1f} tokens/s  {:>8.2f} times one sequence\n", point.sequences,

@@ -24,10 +24,17 @@ struct Sparsity {
   }
 };
 
+/// Generation by the same shape with the zeros of a trained model, which random weights lack.
+struct SparseGeneration {
+  double zeros;  ///< share of the down projections' int8 inputs
+  std::vector<GenerationPoint> points;
+};
+
 struct BenchReport {
   ModelInfo info;
   double load_seconds;
   BenchmarkResult result;
+  std::optional<SparseGeneration> sparse;
   std::optional<Sparsity> sparsity;
 
   [[nodiscard]] double first_token_seconds() const { return load_seconds + result.first_forward_seconds; }

@@ -98,6 +98,7 @@ class Bencher {
 };
 
 void Bencher::measure_prompts() {
+  if (plan_.prompts.empty()) return;
   constexpr double kShortest = 0.05;  // seconds; shorter prompts are computed several times
   const auto& points = plan_.prompts;
   double all = 0;
@@ -176,6 +177,7 @@ void Bencher::measure_generation() {
 }
 
 void Bencher::measure_batches() {
+  if (plan_.batches.empty()) return;
   std::vector<std::int64_t> points = plan_.batches;
   const auto one = static_cast<std::size_t>(std::find(points.begin(), points.end(), 1) - points.begin());
   if (one == points.size()) points.push_back(1);  // what the others are compared with

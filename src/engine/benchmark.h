@@ -12,6 +12,7 @@
 
 namespace bitnet {
 
+/// An empty list is left out; without prompts the integer peaks are too.
 struct BenchmarkPlan {
   std::vector<std::int64_t> prompts;   ///< tokens of each; at least 1, at most the model's context
   std::vector<std::int64_t> contexts;  ///< tokens before the generated ones; with `tokens` at most the context

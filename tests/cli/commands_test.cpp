@@ -272,6 +272,7 @@ TEST(Bench, TheCurveIsCutToTheModelsContext) {
     expected.push_back(length);
   EXPECT_EQ(lengths, expected);
   EXPECT_TRUE(json.at("sparsity").is_null());
+  EXPECT_TRUE(json.at("sparse").is_null());
 }
 
 const std::string kMasters = BITNET_SOURCE_DIR "/tests/golden/models/bitnetA-online-bf16";
