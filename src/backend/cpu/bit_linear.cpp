@@ -16,8 +16,6 @@ constexpr std::int64_t kRowsPerChunk = 1024;
 constexpr std::int64_t kTernaryGrain = 32;
 // What a thread that waits brings nearer of what it reads next; fits into any second-level cache.
 constexpr std::int64_t kSoonBytes = 128 * 1024;
-// In how many pieces a thread takes its inputs when it goes by input: each begins by waiting for memory.
-constexpr std::int64_t kInputPieces = 2;
 
 /// Applies scales and bias to one token's exact sums.
 void scale_row(const kernels::KernelTable& table, const std::int32_t* sums, std::int64_t rows, float s_x,
@@ -168,17 +166,16 @@ bool CpuBackend::multiply_columns(const kernels::Int8Rows& x, const CpuTernary& 
   if (8 * read > 3 * rows) return false;
   bytes_left_out_ += rows - read;
   const std::int64_t outputs = columns.blocks * pack::kBlockWeights;
-  SharedRange left(columns.rows, pool_.size(), columns.rows / (kInputPieces * pool_.size()) + 1);
   Reads& reads = next_reads(w.matrix().codes);
-  pool_.run([&](int part, int) {
+  pool_.run([&](int part, int parts) {
     std::vector<std::int32_t>& sums = sums_[static_cast<std::size_t>(part)];
     if (sums.size() < static_cast<std::size_t>(outputs)) sums.resize(static_cast<std::size_t>(outputs));
     std::fill_n(sums.begin(), outputs, 0);
-    left.for_pieces(part, [&](int, PartRange inputs) {
-      table_.ternary_columns({columns.codes + inputs.begin * columns.row_bytes, inputs.end - inputs.begin,
-                              columns.blocks, columns.row_bytes},
-                             x.data + inputs.begin, sums.data());
-    });
+    // Not in turns: every piece would begin by waiting for memory.
+    const PartRange inputs = part_range(columns.rows, part, parts);
+    table_.ternary_columns({columns.codes + inputs.begin * columns.row_bytes, inputs.end - inputs.begin, columns.blocks,
+                            columns.row_bytes},
+                           x.data + inputs.begin, sums.data());
     read_next(reads, part, {});
   });
   std::int32_t* sums = sums_[0].data();
