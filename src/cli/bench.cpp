@@ -167,18 +167,16 @@ int bench_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   line.require(model.empty() || synthetic.empty(), "MODEL and --synthetic exclude each other");
 
-  const auto load = [&](std::int64_t gate_bias) {
-    return synthetic.empty() ? engine_flags.load(model) : engine_flags.synthetic(shape_2b4t(), 1, gate_bias);
-  };
+  const auto random = [&](std::int64_t gate_bias) { return engine_flags.synthetic(shape_2b4t(), 1, gate_bias); };
   const Stopwatch watch;
-  std::optional<Engine> engine = load(0);
+  std::optional<Engine> engine = synthetic.empty() ? engine_flags.load(model) : random(0);
   const double load_seconds = watch.seconds();
   fit_plan(plan, line, engine->config(), curve, prompts_given->count() != 0, contexts_given->count() != 0);
   BenchReport report{engine->info(), load_seconds, run_with_progress(*engine, plan), {}, {}};
   if (sparsity) report.sparsity = measure_sparsity(*engine);
   if (!synthetic.empty()) {
     engine.reset();  // its memory, before the next one takes as much
-    add_sparse(load(kSparseBias), plan, report);
+    add_sparse(random(kSparseBias), plan, report);
   }
   if (json) {
     write_json(to_json(report));

@@ -76,8 +76,8 @@ inline void load_block(const TernaryMatrix& w, std::int64_t row, std::int64_t ro
   }
 }
 
-/// Rows are read from memory: they are asked for this far ahead in each run. Intel loses 5 % at 3 KiB and more,
-/// Zen 5 as much at 1.5 while its memory is fast.
+/// Rows are read from memory: they are asked for this far ahead in each run. Intel loses 5 % at 6 KiB; less
+/// than 2 gained nothing certain (docs/performance.md).
 constexpr std::int64_t kBase3Prefetch = 2048;
 
 /// 64 bytes of a row that is read from memory.
