@@ -74,7 +74,7 @@ Problem random_problem_of_many_tokens() {
   Rng rng(any_seed());
   const std::int64_t rows = any_size(32, 2);
   const std::int64_t in = any_size(256, 12);
-  const std::int64_t tokens = any_size(16, 4);
+  const std::int64_t tokens = any_size(16, 7);
   return random_values(rng, rows, in, tokens, *rc::gen::inRange<std::int64_t>(0, 80));
 }
 

@@ -134,18 +134,29 @@ inline void add_transposed(const std::int32_t* codes, std::int64_t rows, const s
   }
 }
 
+/// Calls f(Tiles) for up to 32 rows × up to 32 tokens.
+template <typename F>
+inline void with_tiles(std::int64_t rows, std::int64_t tokens, F f) {
+  if (rows > kTileRows) {
+    tokens > kTileRows ? f(Tiles<2, 2>{}) : f(Tiles<2, 1>{});
+  } else {
+    tokens > kTileRows ? f(Tiles<1, 2>{}) : f(Tiles<1, 1>{});
+  }
+}
+
 /// Up to 32 tokens. A column is unpacked while the one before it is multiplied, a few rows after each slice, so that
-/// both have work all the time and no tile is loaded from where the stores have not arrived yet.
+/// both have work all the time and no tile is loaded from where the stores have not arrived yet. Tiles are whole: rows
+/// and tokens that are missing have sums of their own, which nobody reads.
 inline void few_tokens(const TernaryMatrix& w, std::int64_t row_begin, std::int64_t row_end, const Int8Rows& x,
                        std::int32_t* sums, std::int64_t sums_stride) {
   alignas(64) std::int8_t tokens[kArrangedBytes];
-  alignas(64) std::int8_t weights[2][kFewRows * kColumnStride];
+  alignas(64) std::int8_t weights[2][kFewRows * kColumnStride] = {};
   alignas(64) std::int32_t tile_sums[kFewRows * kMostFewTokens] = {};
   std::int32_t offsets[kMostFewTokens];
   for (std::int64_t t = 0; t < x.count; ++t) offsets[t] = sum_of(x, t, {0, w.blocks * 4});
   const std::int64_t step = x.count > kTileRows ? 2 * kTileBytes : kTileBytes;
   const std::int64_t chunk = kArrangedBytes / (kColumnSlices * step);
-  Shaped shaped;
+  shape_tiles(shapes_of(kTileRows, kTileRows));
   for (std::int64_t begin = 0; begin < columns_of(w); begin += chunk) {
     const std::int64_t end = smaller(begin + chunk, columns_of(w));
     arrange(w, x, begin, end, step, tokens);
@@ -155,7 +166,6 @@ inline void few_tokens(const TernaryMatrix& w, std::int64_t row_begin, std::int6
     unpack_rows(w, next, 0, kFewRows, soon, weights[at]);
     while (next.rows > 0) {
       const Place first = next;
-      shaped.set(first.rows, x.count);
       with_tiles(first.rows, x.count, [&](auto tiles) {
         clear_sums(tiles);
         const std::int8_t* column = tokens;
@@ -164,7 +174,7 @@ inline void few_tokens(const TernaryMatrix& w, std::int64_t row_begin, std::int6
           next = c + 1 < end ? place_at(w, now.row, row_end, c + 1) : place_at(w, now.row + kFewRows, row_end, begin);
           const std::int64_t share = (kFewRows + now.slices - 1) / now.slices;
           for (std::int64_t s = 0; s < now.slices; ++s) {
-            multiply_slices(tiles, weights[at] + s * kTileRowBytes, kColumnStride, column + s * step, step, 1);
+            multiply_slice(tiles, weights[at] + s * kTileRowBytes, kColumnStride, column + s * step);
             unpack_rows(w, next, s * share, (s + 1) * share, soon, weights[1 - at]);
           }
         }

@@ -7,7 +7,8 @@ namespace {
 constexpr std::int64_t kProducts = 4;
 constexpr std::int64_t kMacs = kProducts * kTileRows * kTileRows * kTileRowBytes;
 
-/// Two tiles by two into four, as in the ternary product, with all loads in each iteration or only before the first.
+/// Two tiles of sums, as in the ternary product, with all loads in each iteration or only before the first. Few tiles
+/// in use (tile_sums.h).
 template <bool LoadAlways>
 void run(std::int64_t iterations) {
   alignas(64) std::int8_t data[4][kTileBytes];
@@ -20,19 +21,16 @@ void run(std::int64_t iterations) {
     shapes.row_bytes[tile] = kTileRowBytes;
   }
   shape_tiles(shapes);
-  const auto load = [&] {
-    load_tile<4>(data[0], kTileRowBytes);
-    load_tile<5>(data[1], kTileRowBytes);
-    load_tile<6>(data[2], kTileRowBytes);
-    load_tile<7>(data[3], kTileRowBytes);
-  };
-  load();
+  load_tile<2>(data[0], kTileRowBytes);
+  load_tile<3>(data[1], kTileRowBytes);
   for (std::int64_t i = 0; i < iterations; ++i) {
-    if constexpr (LoadAlways) load();
-    multiply_tiles<0, 4, 6>();
-    multiply_tiles<1, 4, 7>();
-    multiply_tiles<2, 5, 6>();
-    multiply_tiles<3, 5, 7>();
+    for (int half = 0; half < 4; half += 2) {
+      if constexpr (LoadAlways) load_tile<3>(data[half], kTileRowBytes);
+      if constexpr (LoadAlways) load_tile<2>(data[half + 1], kTileRowBytes);
+      multiply_tiles<0, 2, 3>();
+      if constexpr (LoadAlways) load_tile<2>(data[half], kTileRowBytes);
+      multiply_tiles<1, 2, 3>();
+    }
   }
   store_tile<0>(data[0], kTileRowBytes);  // waits for the last products
   release_tiles();
