@@ -8,6 +8,8 @@ namespace {
 constexpr int kTernaryRows = 4;      // rows at once for one token
 constexpr int kTernaryTileRows = 4;  // rows × tokens at once for more
 constexpr int kTernaryTileTokens = 4;
+constexpr int kTernaryLastRows = 3;  // rows × at most so many tokens where these are all that are left
+constexpr int kTernaryLastTokens = 6;
 
 inline __m512i load64(const void* p) { return _mm512_loadu_si512(p); }
 
@@ -51,6 +53,10 @@ template <int R, int T>
   for (int t = 0; t < T; ++t) {
     if constexpr (R == 4) {
       _mm_storeu_si128(reinterpret_cast<__m128i*>(dots[t]), fold4(sum[t][0], sum[t][1], sum[t][2], sum[t][3]));
+    } else if constexpr (R == 3) {
+      const __m128i of = fold4(sum[t][0], sum[t][1], sum[t][2], sum[t][2]);
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(dots[t]), of);
+      dots[t][2] = _mm_extract_epi32(of, 2);
     } else {
       for (int r = 0; r < R; ++r) dots[t][r] = _mm512_reduce_add_epi32(sum[t][r]);
     }

@@ -106,7 +106,7 @@ void unpacked_gemm(const TernaryMatrix& w, const RowRuns& rows, const Int8Rows& 
         unpacked_tokens<kUnpackedTokens>({codes, n, {b * 4, (b + blocks) * 4}, w.blocks * 4}, x, 0, to, sums_stride);
       }
     }
-    ternary_tokens<Codes, kTernaryTileTokens>(w, row, end - row, x, 0, {0, w.blocks * 4}, {to, sums_stride, 1});
+    ternary_tokens<Codes>(w, row, end - row, x, {0, w.blocks * 4}, {to, sums_stride, 1});
   });
 }
 

@@ -71,7 +71,9 @@ inline void ternary_tiles(const TernaryMatrix& w, std::int64_t row, std::int64_t
 
 /// Rows at once for T tokens.
 template <int T>
-inline constexpr int kRowsFor = T == 1 ? kTernaryRows : kTernaryTileRows;
+inline constexpr int kRowsFor = T == 1                    ? kTernaryRows
+                                : T <= kTernaryTileTokens ? kTernaryTileRows
+                                                          : kTernaryLastRows;
 
 /// T tokens from `token` with `rows` rows. The first tokens read them from memory: in as many runs as rows at once,
 /// each as long as it can be, so that the processor sees them coming. The others find them in a cache: neighbours at a
@@ -88,16 +90,27 @@ inline void ternary_rows(const TernaryMatrix& w, std::int64_t row, std::int64_t 
                              {sums.data + tiles * R * sums.row_step, sums.token_step, sums.row_step});
 }
 
-/// All tokens from `token` on, T at a time and then fewer.
+/// The tokens from `token` on, at most T.
 template <typename Codes, int T>
+inline void ternary_last_tokens(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, const Int8Rows& x,
+                                std::int64_t token, Slices slices, Sums sums) {
+  if (token + T == x.count) {
+    ternary_rows<Codes, T>(w, row, rows, x, token, slices, sums);
+  } else if constexpr (T > 1) {
+    ternary_last_tokens<Codes, T - 1>(w, row, rows, x, token, slices, sums);
+  }
+}
+
+/// All tokens.
+template <typename Codes>
 inline void ternary_tokens(const TernaryMatrix& w, std::int64_t row, std::int64_t rows, const Int8Rows& x,
-                           std::int64_t token, Slices slices, Sums sums) {
-  for (; token + T <= x.count; token += T, sums.data += T * sums.token_step) {
+                           Slices slices, Sums sums) {
+  constexpr int T = kTernaryTileTokens;
+  std::int64_t token = 0;
+  for (; x.count - token > kTernaryLastTokens; token += T, sums.data += T * sums.token_step) {
     ternary_rows<Codes, T>(w, row, rows, x, token, slices, sums);
   }
-  if constexpr (T > 1) {
-    if (token < x.count) ternary_tokens<Codes, T - 1>(w, row, rows, x, token, slices, sums);
-  }
+  ternary_last_tokens<Codes, kTernaryLastTokens>(w, row, rows, x, token, slices, sums);
 }
 
 /// Up to T tokens with as many runs as rows at once: false if they are not so many.
@@ -133,7 +146,7 @@ void ternary_gemm(const TernaryMatrix& w, const RowRuns& rows, const Int8Rows& x
   }
   for_each_run(rows, sums, [&](std::int64_t row, std::int64_t end, std::int32_t* to) {
     for (; row < end; row += step, to += step) {
-      ternary_tokens<Codes, kTernaryTileTokens>(w, row, smaller(step, end - row), x, 0, all, {to, sums_stride, 1});
+      ternary_tokens<Codes>(w, row, smaller(step, end - row), x, all, {to, sums_stride, 1});
     }
   });
 }
@@ -143,12 +156,13 @@ void ternary_gemm_grouped(const TernaryMatrix& w, std::int64_t row_begin, std::i
   const std::int64_t slices = w.blocks * 4;
   const std::int64_t groups = (slices + group_slices - 1) / group_slices;
   const std::int64_t rows = row_end - row_begin;
-  // A few rows at a time: their codes stay in the nearest cache from group to group.
-  for (std::int64_t r = 0; r < rows; r += kTernaryTileRows) {
+  // A few rows at a time, in whole tiles: their codes stay in the nearest cache from group to group.
+  constexpr std::int64_t kRows = kTernaryTileRows * kTernaryLastRows;
+  for (std::int64_t r = 0; r < rows; r += kRows) {
     for (std::int64_t g = 0; g < groups; ++g) {
       const Slices group{g * group_slices, smaller((g + 1) * group_slices, slices)};
-      ternary_tokens<TwoBits, kTernaryTileTokens>(w, row_begin + r, smaller(kTernaryTileRows, rows - r), x, 0, group,
-                                                  {sums + r * groups + g, rows * groups, groups});
+      ternary_tokens<TwoBits>(w, row_begin + r, smaller(kRows, rows - r), x, group,
+                              {sums + r * groups + g, rows * groups, groups});
     }
   }
 }
