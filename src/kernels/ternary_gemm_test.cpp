@@ -171,6 +171,14 @@ TEST_P(TernaryGemm, RunsLieApart) {
   }
 }
 
+// Every way in which tokens are divided among tiles, with whole tiles of rows and some that are left.
+TEST_P(TernaryGemm, EveryNumberOfTokens) {
+  Rng rng(6);
+  for (std::int64_t tokens = 0; tokens <= 70; ++tokens) {
+    EXPECT_TRUE(equals_scalar(table(), random_values(rng, 37, 1500, tokens, 64), {0, 37}, 37)) << tokens;
+  }
+}
+
 TEST_P(TernaryGemm, GroupsEqualScalar) {
   EXPECT_TRUE(rc::check("table = scalar", [] {
     const Problem p = random_problem();

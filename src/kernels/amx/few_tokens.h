@@ -4,6 +4,7 @@
 
 #include "kernels/amx/tile_sums.h"
 #include "kernels/amx/unpack.h"
+#include "kernels/lanes16/ternary_gemm.h"
 
 namespace bitnet::kernels {
 namespace {
@@ -151,7 +152,7 @@ inline void few_tokens(const TernaryMatrix& w, std::int64_t row_begin, std::int6
                        std::int32_t* sums, std::int64_t sums_stride) {
   alignas(64) std::int8_t tokens[kArrangedBytes];
   alignas(64) std::int8_t weights[2][kFewRows * kColumnStride] = {};
-  alignas(64) std::int32_t tile_sums[kFewRows * kMostFewTokens] = {};
+  alignas(64) std::int32_t tile_sums[kFewRows * kMostFewTokens];
   std::int32_t offsets[kMostFewTokens];
   for (std::int64_t t = 0; t < x.count; ++t) offsets[t] = sum_of(x, t, {0, w.blocks * 4});
   const std::int64_t step = x.count > kTileRows ? 2 * kTileBytes : kTileBytes;

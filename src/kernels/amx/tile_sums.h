@@ -4,7 +4,6 @@
 /// in use").
 
 #include "kernels/amx/tiles.h"
-#include "kernels/lanes16/ternary_gemm.h"
 
 namespace bitnet::kernels {
 namespace {

@@ -10,8 +10,8 @@ namespace {
 constexpr int kTernaryRows = 4;      // rows at once for one token
 constexpr int kTernaryTileRows = 3;  // rows × tokens at once for more
 constexpr int kTernaryTileTokens = 4;
-constexpr int kTernaryLastRows = 3;  // the same where these tokens are all that are left
-constexpr int kTernaryLastTokens = 4;
+constexpr int kTernaryLastRows = kTernaryTileRows;  // the last tokens have no tile of their own
+constexpr int kTernaryLastTokens = kTernaryTileTokens;
 
 /// One token reads weights from memory and never again: they are asked for this far ahead in each stream of rows.
 constexpr std::int64_t kPrefetchBytes = 2048;

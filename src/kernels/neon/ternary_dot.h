@@ -10,8 +10,8 @@ namespace {
 constexpr int kTernaryRows = 4;      // rows at once for one token
 constexpr int kTernaryTileRows = 4;  // rows × tokens at once for more
 constexpr int kTernaryTileTokens = 4;
-constexpr int kTernaryLastRows = 4;  // the same where these tokens are all that are left
-constexpr int kTernaryLastTokens = 4;
+constexpr int kTernaryLastRows = kTernaryTileRows;  // the last tokens have no tile of their own
+constexpr int kTernaryLastTokens = kTernaryTileTokens;
 
 template <int R, int T>
 inline void add_products(const uint8x16_t (&packed)[R], int8x16_t shift, const std::int8_t* x, std::int64_t x_stride,
